@@ -1,0 +1,41 @@
+"""The envelope: CloudEvents 1.0 in JSON, and the frame in which batches of them travel.
+
+CloudEvents extensions are lower-case by the standard: ``traceparent`` (W3C
+context), ``partitionkey`` (what order is kept by), ``sequence`` (a counter per
+room, without gaps, as text).
+"""
+
+from typing import Final, Generic, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType
+
+Content = TypeVar("Content")
+
+SPECVERSION: Final = "1.0"
+
+
+class CloudEvent(Struct, Generic[Content], kw_only=True, frozen=True):
+    """One fact or command, with where it came from."""
+
+    specversion: str = SPECVERSION
+    id: str
+    source: str
+    type: str
+    subject: str | UnsetType = UNSET
+    time: str | UnsetType = UNSET
+    partitionkey: str | UnsetType = UNSET
+    sequence: str | UnsetType = UNSET
+    traceparent: str | UnsetType = UNSET
+    data: Content
+
+
+class Place(Struct, frozen=True):
+    """Where in the log an event stands. Time is JetStream's, in milliseconds, and never goes back."""
+
+    partition: int
+    sequence: int
+    index: int
+    """Position in its batch."""
+    time: int
+    writer: str
+    """Who wrote the batch: a gateway's bus name, or a service's."""

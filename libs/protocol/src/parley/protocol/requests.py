@@ -1,0 +1,107 @@
+"""What a client can ask for, whatever dialect it says it in.
+
+A dialect turns a frame into these; the gateway checks the client's grants and
+its limits, and sends what remains on as a command (`commands.Asked`). ``data`` is
+opaque: it is kept as the bytes that the client wrote.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Raw, Struct
+
+Availability = Literal["online", "available", "busy", "away", "inCall"]
+"""`online` until the client says another; rooms says `inCall` while a call lasts."""
+
+Metadata = dict[str, Any]
+
+
+class Since(Struct, frozen=True):
+    """Where in a room's stream a client has been."""
+
+    epoch: str
+    position: int
+
+
+class Request(Struct, tag_field="ask", kw_only=True, frozen=True, omit_defaults=True):
+    """What all requests share. Exactly one answer carries `ref`; without it only errors answer."""
+
+    ref: str | None = None
+
+
+class Join(Request, kw_only=True, frozen=True, tag="join"):
+    """Become a member of a room."""
+
+    room: str
+    since: Since | None = None
+    metadata: Metadata | None = None
+    """Of this membership; it lies over the connection's own."""
+    announce_again: bool = False
+    """Tell the others also when already a member, as the workshop's `joinRoom` does (protocols.md 2.3)."""
+
+
+class Leave(Request, kw_only=True, frozen=True, tag="leave"):
+    """Stop being a member of a room."""
+
+    room: str
+
+
+class Send(Request, kw_only=True, frozen=True, tag="send"):
+    """Say something to the other members; it is ordered and not stored."""
+
+    room: str
+    data: Raw
+
+
+class Chat(Request, kw_only=True, frozen=True, tag="chat"):
+    """Say something to all members; it is stored, and answered once it is durable."""
+
+    room: str
+    id: str
+    """The client's own, unique per sender."""
+    text: str
+    data: Raw | None = None
+
+
+class Relay(Request, kw_only=True, frozen=True, tag="relay"):
+    """The workshop's `sendMsgToRoom`: a text to the others in a room, also from outside it.
+
+    What the text says decides what it is: an offer, answer or candidate passes
+    like `Send`; anything else is chat.
+    """
+
+    room: str
+    text: str
+
+
+class Signal(Request, kw_only=True, frozen=True, tag="signal"):
+    """Say something to one connection of the same app."""
+
+    to: str
+    data: Raw
+
+
+class SetPresence(Request, kw_only=True, frozen=True, tag="presence"):
+    """Say how available this connection is; metadata is merged."""
+
+    availability: Availability | None = None
+    metadata: Metadata | None = None
+
+
+class RefreshToken(Request, kw_only=True, frozen=True, tag="token"):
+    """Present a fresh token; answered by the gateway itself."""
+
+    token: str
+
+
+class Ping(Request, kw_only=True, frozen=True, tag="ping"):
+    """Is anybody there? Answered by the gateway itself."""
+
+
+RoomRequest = Join | Leave | Send | Chat | Relay
+"""Requests whose key is the room."""
+
+AnyRequest = RoomRequest | Signal | SetPresence
+"""Requests that go through the log."""
+
+ClientRequest = AnyRequest | RefreshToken | Ping
+"""What a dialect may yield."""

@@ -1,0 +1,135 @@
+"""What a delivery tells a client, before its dialect has found the words.
+
+The names and fields are protocols.md section 0; other dialects say the same
+in their own way, or nothing.
+"""
+
+from msgspec import Raw, Struct, field
+
+from parley.protocol.codes import ErrorCode
+from parley.protocol.commands import Reason
+from parley.protocol.requests import Availability, Metadata
+
+
+class Say(Struct, tag_field="say", kw_only=True, frozen=True, omit_defaults=True, rename="camel"):
+    """What all of them share."""
+
+
+class Member(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A member as others see it; `polite` is the receiver's own role towards it."""
+
+    connection_id: str
+    user_id: str | None
+    device_id: str | None
+    metadata: Metadata
+    availability: Availability
+    polite: bool
+
+
+class MemberJoined(Say, kw_only=True, frozen=True, tag="memberJoined"):
+    """Somebody came. The receiver was there before and so is impolite."""
+
+    room: str
+    position: int
+    member: Member
+    again: bool = False
+    """It was a member already; only the workshop's clients are told (protocols.md 2.3)."""
+
+
+class MemberLeft(Say, kw_only=True, frozen=True, tag="memberLeft"):
+    """Somebody went; or the receiver itself was removed."""
+
+    room: str
+    position: int
+    connection_id: str
+    reason: Reason
+
+
+class MemberChanged(Say, kw_only=True, frozen=True, tag="memberChanged"):
+    """A member is otherwise available, or presents itself otherwise."""
+
+    room: str
+    connection_id: str
+    availability: Availability
+    metadata: Metadata
+
+
+class SignalFrom(Say, kw_only=True, frozen=True, tag="signal"):
+    """A connection says something to the receiver alone."""
+
+    from_: str = field(name="from")
+    data: Raw
+
+
+class Message(Say, kw_only=True, frozen=True, tag="message"):
+    """A member says something to the others; or, without room and sender, a backend to the receiver."""
+
+    room: str | None = None
+    from_: str | None = field(default=None, name="from")
+    data: Raw
+
+
+class ChatPosted(Say, kw_only=True, frozen=True, tag="chat"):
+    """Chat, to all members with the sender among them. `from_` is None when a backend speaks."""
+
+    room: str
+    position: int
+    id: str
+    from_: str | None = field(name="from")
+    user_id: str | None
+    text: str
+    data: Raw | None
+    time: str
+
+
+Missed = MemberJoined | MemberLeft | ChatPosted
+"""What a room's position counts."""
+
+
+class Ok(Say, kw_only=True, frozen=True, tag="ok"):
+    """It was done."""
+
+    ref: str
+
+
+class JoinOk(Say, kw_only=True, frozen=True, tag="joinOk"):
+    """You are a member."""
+
+    ref: str
+    room: str
+    epoch: str
+    position: int
+    members: list[Member]
+    recovered: bool
+    missed: list[Missed]
+
+
+class ChatOk(Say, kw_only=True, frozen=True, tag="chatOk"):
+    """Your chat is durable."""
+
+    ref: str
+    room: str
+    id: str
+    position: int
+    time: str
+
+
+class Error(Say, kw_only=True, frozen=True, tag="error"):
+    """It was refused."""
+
+    ref: str | None
+    code: ErrorCode
+    message: str
+
+
+class Close(Say, kw_only=True, frozen=True, tag="close"):
+    """Not for the client's eyes: its gateway closes the socket, if it is of this session."""
+
+    session: int
+    code: int
+    reason: Reason
+
+
+AnySay = (
+    MemberJoined | MemberLeft | MemberChanged | SignalFrom | Message | ChatPosted | Ok | JoinOk | ChatOk | Error | Close
+)
