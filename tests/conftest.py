@@ -1,0 +1,65 @@
+"""
+The real servers, for every test that asks for them.
+
+``nats_url`` is a fresh nats-server of the test's own (it starts in a few hundredths of a second), ``database_url`` a
+fresh database on one PostgreSQL for the whole session. ``nats_server`` is the server behind ``nats_url``, for tests
+that kill, pause or restart it; a test that does so to PostgreSQL takes ``own_postgres``.
+"""
+
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from parley.cli.embedded import Nats, Postgres, Server
+
+
+@pytest.fixture
+async def nats_server(tmp_path: Path) -> AsyncIterator[Server]:
+    """Give a nats-server with JetStream and nothing in it."""
+    server = Server(Nats(tmp_path / "nats-server" / "data"))
+    await server.start()
+    yield server
+    server.resume()
+    await server.kill()
+
+
+@pytest.fixture
+def nats_url(nats_server: Server) -> str:
+    """Give the address of a nats-server with nothing in it."""
+    return nats_server.url
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """Give the PostgreSQL of this session; leave it as it is, others use it."""
+    server = Server(Postgres(tmp_path_factory.mktemp("postgres") / "data", durable=False))
+    await server.start()
+    yield server
+    await server.kill()
+
+
+@pytest.fixture
+async def database_url(postgres: Server) -> AsyncIterator[str]:
+    """Give the address of an empty database."""
+    name = f"test_{secrets.token_hex(6)}"
+    connection = await asyncpg.connect(postgres.url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+        yield postgres.url.rpartition("/")[0] + "/" + name
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def own_postgres(tmp_path: Path) -> AsyncIterator[Server]:
+    """Give a PostgreSQL of the test's own, to kill, pause and restart."""
+    server = Server(Postgres(tmp_path / "postgres-server" / "data", durable=False))
+    await server.start()
+    yield server
+    server.resume()
+    await server.kill()
