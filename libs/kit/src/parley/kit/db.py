@@ -1,0 +1,126 @@
+"""PostgreSQL for the length of a block: a small pool that survives a restart of the server."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+import msgspec
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from parley.kit.lifecycle import CannotStart
+
+_CONNECT_SECONDS = 5
+_STATEMENT_SECONDS = 30
+_UNDEFINED = {"42P01", "3F000"}  # SQLSTATE: no such table, no such schema
+
+
+@asynccontextmanager
+async def database(url: str, name: str, *, pool: int = 5) -> AsyncIterator[AsyncEngine]:
+    """
+    Give an engine for the database at *url*; PostgreSQL sees the connections as ``parley-<name>``.
+
+    Nothing connects yet. A connection that a restart of PostgreSQL broke is noticed when it is taken from the
+    pool, and replaced; a statement that was under way then raises ``sqlalchemy.exc.DBAPIError``.
+    """
+    engine = create_async_engine(
+        asyncpg_url(url),
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=_STATEMENT_SECONDS,
+        pool_pre_ping=True,
+        json_serializer=lambda value: msgspec.json.encode(value).decode(),
+        json_deserializer=msgspec.json.decode,
+        connect_args={
+            "timeout": _CONNECT_SECONDS,
+            "command_timeout": _STATEMENT_SECONDS,  # a server that is stopped, not gone, never answers
+            "server_settings": {"application_name": f"parley-{name}", "jit": "off"},
+        },
+    )
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def check(engine: AsyncEngine) -> str | None:
+    """Return None if PostgreSQL answers, else the sentence that says it does not; for readiness."""
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("select 1"))
+    except (DBAPIError, OSError, TimeoutError) as error:
+        return f"PostgreSQL does not answer at {_place(engine.url)} ({_first_line(error)})."
+    return None
+
+
+async def check_schema(engine: AsyncEngine, package: str) -> None:
+    """Refuse to start on a schema that the migrations in *package* did not make."""
+    schema = schema_of(package)
+    known = revisions(package)
+    command = f"python -m {package} migrate"
+    try:
+        async with engine.connect() as connection:
+            found = await current_revision(connection, schema)
+    except (DBAPIError, OSError, TimeoutError) as error:
+        raise CannotStart(
+            f"PostgreSQL does not answer at {_place(engine.url)} ({_first_line(error)}):"
+            " start it, or correct DATABASE_URL.",
+        ) from error
+    if found is None:
+        raise CannotStart(f"The database has no schema {schema!r} yet: run `{command}`.")
+    if found not in known:
+        raise CannotStart(
+            f"The schema {schema!r} is at {found!r}, which this version of {package} does not know:"
+            " run a newer version.",
+        )
+    if found != known[-1]:
+        raise CannotStart(f"The schema {schema!r} is at {found!r}, but {known[-1]!r} is needed: run `{command}`.")
+
+
+async def current_revision(connection: AsyncConnection, schema: str) -> str | None:
+    """Return the revision that *schema* is at, or None if it was never made."""
+    try:
+        found = await connection.execute(text(f'select version_num from "{schema}".alembic_version'))  # noqa: S608 - ours
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in _UNDEFINED:
+            await connection.rollback()
+            return None
+        raise
+    return found.scalar_one_or_none()
+
+
+def schema_of(package: str) -> str:
+    """Return the schema that the service *package*, such as ``parley.rooms``, owns."""
+    schema = package.rpartition(".")[2]
+    if not re.fullmatch(r"[a-z_]+", schema):
+        raise ValueError(f"not the name of a schema: {schema!r}")
+    return schema
+
+
+def revisions(package: str) -> list[str]:
+    """
+    Return the revisions of *package* in order.
+
+    A revision is called as its file, which begins with its date; so they are known without importing Alembic.
+    """
+    names = (entry.name for entry in files(package).joinpath("migrations").iterdir())
+    return sorted(name.removesuffix(".py") for name in names if re.fullmatch(r"\d{8}_\w+\.py", name))
+
+
+def asyncpg_url(url: str) -> URL:
+    """Return *url* with our driver, and with libpq's ``sslmode`` as the driver calls it."""
+    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    if "sslmode" in parsed.query:
+        parsed = parsed.update_query_dict({"ssl": parsed.query["sslmode"]}).difference_update_query(["sslmode"])
+    return parsed
+
+
+def _place(url: URL) -> str:
+    return f"{url.host or 'localhost'}:{url.port or 5432}"
+
+
+def _first_line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    return next(iter(str(cause).splitlines()), "") or type(cause).__name__

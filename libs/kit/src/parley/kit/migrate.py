@@ -1,0 +1,68 @@
+"""
+Migrations of one service: its own schema, its own version table in it, one process at a time.
+
+They lie in ``<package>/migrations/`` and are called ``YYYYMMDD_<what>.py``, which is also their revision. Each says
+what comes before it (``down_revision``) and uses ``from alembic import op``; names without a schema are the service's.
+"""
+
+from importlib.resources import as_file, files
+
+import structlog
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from parley.kit.db import current_revision, database, revisions, schema_of
+from parley.kit.lifecycle import CannotStart
+
+_LOCK_TIMEOUT = "5s"
+"""How long a migration waits for a table that is in use, before it gives up rather than block everybody behind it."""
+_TURN_TIMEOUT = "120s"
+"""How long a replica waits for another one that migrates."""
+
+_log = structlog.get_logger("parley.migrate")
+
+
+async def migrate(database_url: str, package: str) -> list[str]:
+    """Bring the schema of *package*, such as ``parley.rooms``, up to date, and return the revisions applied."""
+    schema = schema_of(package)
+    known = revisions(package)
+    try:
+        async with database(database_url, f"{schema}-migrate", pool=1) as engine, engine.connect() as connection:
+            if known and await current_revision(connection, schema) == known[-1]:
+                return []
+            await connection.rollback()
+            async with connection.begin():
+                applied = await connection.run_sync(_upgrade, package, schema)
+    except (OSError, TimeoutError) as error:
+        raise CannotStart(f"PostgreSQL does not answer ({error}): start it, or correct DATABASE_URL.") from error
+    except DBAPIError as error:
+        raise CannotStart(f"The schema {schema!r} could not be migrated, and is as it was: {error.orig}.") from error
+    for revision in applied:
+        _log.info("migrated", schema=schema, revision=revision)
+    return applied
+
+
+def _upgrade(connection: Connection, package: str, schema: str) -> list[str]:
+    """Apply what is missing, in the transaction that the caller opened: all of it or nothing."""
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415 - only when there is work to do
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    connection.execute(text(f"set local lock_timeout = '{_TURN_TIMEOUT}'"))
+    connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"parley.{schema}"})
+    connection.execute(text(f"set local lock_timeout = '{_LOCK_TIMEOUT}'"))
+    connection.execute(text(f'create schema if not exists "{schema}"'))
+    connection.execute(text(f'set local search_path = "{schema}"'))
+    applied: list[str] = []
+    with as_file(files(package).joinpath("migrations")) as folder:
+        script = ScriptDirectory(str(folder), version_locations=[str(folder)])
+
+        def upgrade(revision: str, _: object) -> object:
+            steps = script._upgrade_revs("head", revision)  # noqa: SLF001 # Alembic's own `upgrade` does the same
+            applied.extend(step.revision.revision for step in steps)
+            return steps
+
+        with EnvironmentContext(Config(), script, fn=upgrade, destination_rev="head") as environment:
+            environment.configure(connection=connection, version_table_schema=schema)
+            environment.run_migrations()
+    return applied

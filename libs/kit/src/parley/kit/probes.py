@@ -1,0 +1,141 @@
+"""
+What a process says about itself on its HTTP port: ``/livez``, ``/readyz``, and behind them the service's own API.
+
+Liveness says that the loop turns, nothing else: a restart does not bring a lost database back. Readiness says
+whether work should be sent here, and if not, what is missing. Plain ASGI, so that the gateway needs no framework.
+"""
+
+import asyncio
+import inspect
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from parley.kit.telemetry import span
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Check = Callable[[], Awaitable[str | None] | str | None]
+"""Gives None when all is well, else the sentence that says what is missing."""
+
+_PATIENCE = 2.0
+_GRACE = 5.0
+
+
+class Probes:
+    """An ASGI app: the probes, and whatever is mounted behind them."""
+
+    def __init__(self) -> None:
+        self._why_not: str | None = "This process is starting."
+        self._checks: Mapping[str, Check] = {}
+        self._app: App | None = None
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        match scope["path"]:
+            case "/livez":
+                await _answer(send, 200, {"live": True})
+            case "/readyz":
+                missing = await self.missing()
+                if missing:
+                    message = " ".join(f"{name}: {sentence}" for name, sentence in missing.items())
+                    await _answer(send, 503, {"code": "unavailable", "message": message, "missing": missing})
+                else:
+                    await _answer(send, 200, {"ready": True})
+            case _ if self._app:
+                await self._pass_on(self._app, scope, receive, send)
+            case _ if self._why_not:
+                await _answer(send, 503, {"code": "unavailable", "message": self._why_not})
+            case _:
+                await _answer(send, 404, {"code": "not_found", "message": "There is nothing at this path."})
+
+    async def missing(self) -> dict[str, str]:
+        """Return what keeps this process from being ready, by name; nothing when it is."""
+        if self._why_not:
+            return {"process": self._why_not}
+        answers = await asyncio.gather(*(_ask(check) for check in self._checks.values()))
+        return {name: answer for name, answer in zip(self._checks, answers, strict=True) if answer}
+
+    @asynccontextmanager
+    async def mounted(self, app: App) -> AsyncIterator[None]:
+        """Serve *app* at all other paths; at the end let the requests in hand finish before what they use closes."""
+        self._app = app
+        try:
+            yield
+        finally:
+            self._app = None
+            self._why_not = self._why_not or "This process is stopping."
+            with suppress(TimeoutError):  # whoever is still reading loses the answer: the process has to end
+                await asyncio.wait_for(self._idle.wait(), _GRACE)
+
+    @asynccontextmanager
+    async def ready(self, checks: Mapping[str, Check]) -> AsyncIterator[None]:
+        """Be ready, from here to the end of the block, whenever all *checks* have nothing to say."""
+        self._checks = checks
+        self._why_not = None
+        try:
+            yield
+        finally:
+            self._why_not = "This process is stopping."
+
+    async def _pass_on(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
+        self._busy += 1
+        self._idle.clear()
+        headers = dict(scope["headers"])
+        parent = headers.get(b"traceparent", b"").decode("latin-1") or None
+        try:
+            with span(scope["method"], kind="server", parent=parent) as request:
+                await app(scope, receive, send)
+                if request.recording and (route := getattr(scope.get("route"), "path", None)):
+                    request.rename(f"{scope['method']} {route}")
+                    request.set("http.route", route)
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
+
+
+def announce(ready_file: str, *, http: str, address: str | None = None) -> None:
+    """Write where the service listens to *ready_file*, if one is named; whoever sees the file sees all of it."""
+    if not ready_file:
+        return
+    target = Path(ready_file)
+    draft = target.with_name(f"{target.name}.{os.getpid()}")
+    draft.write_bytes(msgspec.json.encode({"address": address, "http": http}) + b"\n")
+    draft.replace(target)
+
+
+async def _ask(check: Check) -> str | None:
+    try:
+        answer = check()
+        if inspect.isawaitable(answer):
+            return await asyncio.wait_for(answer, _PATIENCE)
+    except TimeoutError:
+        return f"It does not answer within {_PATIENCE:g} s."
+    except Exception as error:  # noqa: BLE001 - whatever a dead dependency raises, the probe has an answer
+        return f"{type(error).__name__}: {error}"
+    else:
+        return answer
+
+
+async def _answer(send: Send, status: int, body: object) -> None:
+    content = msgspec.json.encode(body)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

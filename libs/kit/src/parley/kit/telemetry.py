@@ -1,0 +1,193 @@
+"""
+Traces: spans around the work, carried from process to process as a W3C ``traceparent`` in each envelope.
+
+    with span("join", parent=event.traceparent) as current:
+        outgoing.traceparent = current.traceparent
+
+Without an endpoint nothing of OpenTelemetry is imported and a span costs next to nothing; a ``traceparent`` that
+came in goes out unchanged, so a trace is not cut by the one process that does not record. With one, the SDK's
+own variables hold (``OTEL_TRACES_SAMPLER``, ``OTEL_BSP_SCHEDULE_DELAY``, ``OTEL_RESOURCE_ATTRIBUTES`` ...).
+"""
+
+import asyncio
+import threading
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+Kind = Literal["internal", "server", "client", "producer", "consumer"]
+Value = str | bool | int | float
+Attributes = Mapping[str, Value]
+
+_FLUSH_SECONDS = 5.0
+
+
+class Span(Protocol):
+    """One piece of work. Leaving its block ends it; an error that passes through marks it."""
+
+    traceparent: str | None
+    """What the envelope of everything that follows from this work carries."""
+    recording: bool
+    """Whether anybody will see it: attributes that cost something to make are not worth it otherwise."""
+
+    def set(self, key: str, value: Value) -> None:
+        """Add an attribute."""
+
+    def rename(self, name: str) -> None:
+        """Call it *name*, once it is known what it was."""
+
+    def end(self, at: int | None = None) -> None:
+        """End a span that is not used as a block, now or *at* nanoseconds since the epoch."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+class Tracing(Protocol):
+    """What records spans; see ``tracing.py``."""
+
+    def begin(
+        self,
+        name: str,
+        kind: Kind,
+        parent: str | None,
+        *,
+        links: Iterable[str],
+        attributes: Attributes | None,
+        at: int | None,
+    ) -> Span:
+        """Begin a span, now or *at* nanoseconds since the epoch."""
+
+    def current_trace_id(self) -> str | None:
+        """Return the trace of the span whose block this is."""
+
+    def close(self) -> None:
+        """Send what is there, and end; takes as long as the collector does."""
+
+
+class Unrecorded:
+    """A span that nobody sees; it only hands on the trace it was given."""
+
+    __slots__ = ("traceparent",)
+    recording = False
+
+    def __init__(self, traceparent: str | None) -> None:
+        self.traceparent = traceparent
+
+    def set(self, key: str, value: Value) -> None:
+        """Forget it."""
+
+    def rename(self, name: str) -> None:
+        """Forget it."""
+
+    def end(self, at: int | None = None) -> None:
+        """Forget it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        return None
+
+
+_NOTHING = Unrecorded(None)
+_tracing: Tracing | None = None
+
+
+def span(
+    name: str,
+    *,
+    kind: Kind = "internal",
+    parent: str | None = None,
+    links: Iterable[str] = (),
+    attributes: Attributes | None = None,
+    at: int | None = None,
+) -> Span:
+    """
+    Begin a span, to be used as a block.
+
+    It continues *parent*, else the span in whose block it begins, else it starts a trace. Work on many things
+    at once *links* to the traces of those things.
+    """
+    if _tracing is None:
+        return _NOTHING if parent is None else Unrecorded(parent)
+    return _tracing.begin(name, kind, parent, links=links, attributes=attributes, at=at)
+
+
+def messaging(
+    operation: Literal["send", "receive", "process"],
+    destination: str,
+    *,
+    parent: str | None = None,
+    links: Iterable[str] = (),
+    count: int = 1,
+    at: int | None = None,
+) -> Span:
+    """
+    Begin a span for messages on the bus, named as OpenTelemetry's messaging conventions say.
+
+    *destination* is the template of the subject, such as ``parley.in.{partition}.{class}``: names of spans are few.
+    """
+    if _tracing is None:
+        return _NOTHING if parent is None else Unrecorded(parent)
+    attributes: dict[str, Value] = {
+        "messaging.system": "nats",
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+        "messaging.destination.name": destination,
+    }
+    if count > 1:
+        attributes["messaging.batch.message_count"] = count
+    kind: Kind = "producer" if operation == "send" else "consumer"
+    return _tracing.begin(f"{operation} {destination}", kind, parent, links=links, attributes=attributes, at=at)
+
+
+def recording() -> bool:
+    """Whether this process records spans at all."""
+    return _tracing is not None
+
+
+def current_trace_id() -> str | None:
+    """Return the trace of the span in whose block this is called."""
+    return _tracing.current_trace_id() if _tracing else None
+
+
+@asynccontextmanager
+async def telemetry(service: str, endpoint: str) -> AsyncIterator[None]:
+    """Record the spans of *service* and send them to the OTLP receiver at *endpoint*, if there is one."""
+    global _tracing  # noqa: PLW0603 - one process, one receiver; passing it to every function would be the cost
+    if not endpoint:
+        yield
+        return
+    from parley.kit.tracing import Otlp  # noqa: PLC0415 - the SDK takes a tenth of a second to import
+
+    tracing = Otlp(service, str(uuid.uuid4()), endpoint)
+    _tracing = tracing
+    try:
+        yield
+    finally:
+        _tracing = None
+        await _flush(tracing)
+
+
+async def _flush(tracing: Tracing) -> None:
+    """Send the last spans, but do not wait long for a receiver that is away."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def close() -> None:
+        tracing.close()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(done.set)
+
+    # Not to_thread: the interpreter waits for that one, and a receiver that hangs would hold the process.
+    threading.Thread(target=close, name="telemetry-flush", daemon=True).start()
+    with suppress(TimeoutError):  # the spans are lost; the process is not
+        await asyncio.wait_for(done.wait(), _FLUSH_SECONDS)

@@ -1,0 +1,129 @@
+"""Spans that are recorded: the OpenTelemetry SDK behind ``telemetry.py``, imported only where traces are wanted."""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from opentelemetry import context, trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from parley.kit.telemetry import Attributes, Kind, Span, Value
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+_KINDS: dict[Kind, SpanKind] = {
+    "internal": SpanKind.INTERNAL,
+    "server": SpanKind.SERVER,
+    "client": SpanKind.CLIENT,
+    "producer": SpanKind.PRODUCER,
+    "consumer": SpanKind.CONSUMER,
+}
+_PARTS = 4
+_NO_CONTEXT = Context()
+
+
+class Otlp:
+    """The spans of one process, on their way to an OTLP receiver."""
+
+    def __init__(self, service: str, instance: str, endpoint: str) -> None:
+        resource = Resource.create(
+            {"service.name": f"parley-{service}", "service.namespace": "parley", "service.instance.id": instance},
+        )
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("parley")
+
+    def begin(
+        self,
+        name: str,
+        kind: Kind,
+        parent: str | None,
+        *,
+        links: Iterable[str],
+        attributes: Attributes | None,
+        at: int | None,
+    ) -> Span:
+        """Begin a span, now or *at* nanoseconds since the epoch."""
+        above = None
+        if parent is not None and (remote := _context_of(parent)):
+            above = trace.set_span_in_context(NonRecordingSpan(remote), _NO_CONTEXT)
+        return Recorded(
+            self._tracer.start_span(
+                name,
+                context=above,
+                kind=_KINDS[kind],
+                attributes=attributes,
+                links=[Link(remote) for link in links if (remote := _context_of(link))],
+                start_time=at,
+                record_exception=False,
+                set_status_on_exception=False,
+            ),
+        )
+
+    def current_trace_id(self) -> str | None:
+        """Return the trace of the span whose block this is."""
+        current = trace.get_current_span().get_span_context()
+        return f"{current.trace_id:032x}" if current.is_valid else None
+
+    def close(self) -> None:
+        """Send what is there, and end."""
+        self._provider.shutdown()
+
+
+class Recorded:
+    """A span of the SDK."""
+
+    __slots__ = ("_span", "_token", "recording", "traceparent")
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        self._token: Token[Context] | None = None
+        self.recording = span.is_recording()
+        here = span.get_span_context()
+        self.traceparent: str | None = f"00-{here.trace_id:032x}-{here.span_id:016x}-{here.trace_flags:02x}"
+
+    def set(self, key: str, value: Value) -> None:
+        """Add an attribute."""
+        self._span.set_attribute(key, value)
+
+    def rename(self, name: str) -> None:
+        """Call it *name*, once it is known what it was."""
+        self._span.update_name(name)
+
+    def end(self, at: int | None = None) -> None:
+        """End it, now or *at* nanoseconds since the epoch."""
+        self._span.end(at)
+
+    def __enter__(self) -> Self:
+        self._token = context.attach(trace.set_span_in_context(self._span))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None, /
+    ) -> None:
+        if self._token is not None:
+            context.detach(self._token)
+        if isinstance(error, Exception):  # a cancellation is how things end here, no failure
+            self._span.record_exception(error)
+            self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        self._span.end()
+
+
+def _context_of(traceparent: str) -> SpanContext | None:
+    """Return what a traceparent names, or nothing if it is none: it may come from a client."""
+    parts = traceparent.split("-")
+    if len(parts) < _PARTS or [len(part) for part in parts[:_PARTS]] != [2, 32, 16, 2]:
+        return None
+    try:
+        trace_id, span_id, flags = (int(part, 16) for part in parts[1:_PARTS])
+    except ValueError:
+        return None
+    found = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags & TraceFlags.SAMPLED))
+    return found if found.is_valid else None
