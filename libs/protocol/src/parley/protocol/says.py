@@ -1,7 +1,7 @@
-"""What a delivery tells a client, before its dialect has found the words.
+"""What a delivery tells a client.
 
-The names and fields are protocols.md section 0; other dialects say the same
-in their own way, or nothing.
+The names and fields are those of protocols.md section 0, so parley.v1 writes them
+nearly as they stand; other dialects say the same in their own way, or nothing.
 """
 
 from msgspec import Raw, Struct, field
@@ -11,7 +11,7 @@ from parley.protocol.commands import Reason
 from parley.protocol.requests import Availability, Metadata
 
 
-class Say(Struct, tag_field="say", kw_only=True, frozen=True, omit_defaults=True, rename="camel"):
+class Say(Struct, tag_field="type", kw_only=True, frozen=True, omit_defaults=True, rename="camel"):
     """What all of them share."""
 
 
@@ -26,7 +26,7 @@ class Member(Struct, frozen=True, kw_only=True, rename="camel"):
     polite: bool
 
 
-class MemberJoined(Say, kw_only=True, frozen=True, tag="memberJoined"):
+class MemberJoined(Say, kw_only=True, frozen=True, tag="member.joined"):
     """Somebody came. The receiver was there before and so is impolite."""
 
     room: str
@@ -36,7 +36,7 @@ class MemberJoined(Say, kw_only=True, frozen=True, tag="memberJoined"):
     """It was a member already; only the workshop's clients are told (protocols.md 2.3)."""
 
 
-class MemberLeft(Say, kw_only=True, frozen=True, tag="memberLeft"):
+class MemberLeft(Say, kw_only=True, frozen=True, tag="member.left"):
     """Somebody went; or the receiver itself was removed."""
 
     room: str
@@ -45,7 +45,7 @@ class MemberLeft(Say, kw_only=True, frozen=True, tag="memberLeft"):
     reason: Reason
 
 
-class MemberChanged(Say, kw_only=True, frozen=True, tag="memberChanged"):
+class MemberChanged(Say, kw_only=True, frozen=True, tag="member.changed"):
     """A member is otherwise available, or presents itself otherwise."""
 
     room: str
@@ -92,7 +92,7 @@ class Ok(Say, kw_only=True, frozen=True, tag="ok"):
     ref: str
 
 
-class JoinOk(Say, kw_only=True, frozen=True, tag="joinOk"):
+class JoinOk(Say, kw_only=True, frozen=True, tag="ok.join"):
     """You are a member."""
 
     ref: str
@@ -104,7 +104,7 @@ class JoinOk(Say, kw_only=True, frozen=True, tag="joinOk"):
     missed: list[Missed]
 
 
-class ChatOk(Say, kw_only=True, frozen=True, tag="chatOk"):
+class ChatOk(Say, kw_only=True, frozen=True, tag="ok.chat"):
     """Your chat is durable."""
 
     ref: str
@@ -117,7 +117,7 @@ class ChatOk(Say, kw_only=True, frozen=True, tag="chatOk"):
 class Error(Say, kw_only=True, frozen=True, tag="error"):
     """It was refused."""
 
-    ref: str | None
+    ref: str | None = None
     code: ErrorCode
     message: str
 

@@ -1,0 +1,77 @@
+"""The wire protocols that clients speak.
+
+A dialect is a pure codec: frames to requests (`parley.protocol.requests`), what a
+delivery says (`parley.protocol.says`) to frames. The rest of the system knows
+neither its words nor its quirks.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from parley.protocol.codes import ErrorCode, Refusal
+from parley.protocol.requests import AnyRequest, ClientRequest
+from parley.protocol.says import AnySay
+
+Frame = bytes
+"""A text frame's payload: UTF-8."""
+
+Personal = Callable[[str], Frame | None]
+"""Words that differ by receiver: given a connection id, its frame, or None for silence."""
+
+MAX_NAME_BYTES = 1024
+"""Of a room's, topic's or peer's name, in UTF-8 (protocols.md section 0)."""
+
+
+class Misunderstood(Refusal):
+    """A frame that could not be turned into requests; `ref` if one could be read."""
+
+    def __init__(self, code: ErrorCode, message: str, ref: str | None = None) -> None:
+        super().__init__(code, message)
+        self.ref = ref
+
+
+class Conversation(Protocol):
+    """One connection's side of a dialect: what its wire protocol remembers between frames, if anything."""
+
+    def decode(self, frame: bytes) -> Sequence[ClientRequest]:
+        """Return what a text frame asks for, in order; raise `Misunderstood`. Changes nothing."""
+        ...
+
+    def accepted(self, request: AnyRequest) -> None:
+        """A request has been let through and will be carried out."""
+        ...
+
+
+class Dialect(Protocol):
+    """A wire protocol. Every method is a pure function of its arguments."""
+
+    name: str
+    resumable: bool
+    """Whether its clients can come back to a connection that they had."""
+
+    def conversation(self) -> Conversation:
+        """Return the codec for one new connection."""
+        ...
+
+    def encode(self, say: AnySay, n: int) -> Frame | Personal | None:
+        """Return the frame that says *say* at place *n*; None where this dialect has no words for it."""
+        ...
+
+    def refuse(self, refusal: Refusal, ref: str | None, connection: str, request: str) -> Frame | None:
+        """Return the error frame for something that the gateway itself refuses.
+
+        *request* is an id for this frame, for dialects that name one in their errors.
+        """
+        ...
+
+
+def name(text: str, what: str = "room") -> str:
+    """Return *text* if it can name a room, topic or peer; raise `Refusal` with `bad_request`.
+
+    Names are any Unicode but NUL, which PostgreSQL cannot hold.
+    """
+    if not 0 < len(text.encode()) <= MAX_NAME_BYTES:
+        raise Refusal(ErrorCode.BAD_REQUEST, f"The {what}'s name must have 1 to {MAX_NAME_BYTES:,} bytes of UTF-8.")
+    if "\0" in text:
+        raise Refusal(ErrorCode.BAD_REQUEST, f"The {what}'s name must not contain the character U+0000.")
+    return text

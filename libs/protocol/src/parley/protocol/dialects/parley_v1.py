@@ -1,0 +1,262 @@
+"""Our own dialect, ``parley.v1``: protocols.md section 0.
+
+The server's words are the says themselves, with ``n`` put in: see `encode`.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal, get_args
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from parley.protocol import requests as ask
+from parley.protocol import says
+from parley.protocol.codes import ErrorCode, Refusal
+from parley.protocol.dialects import Frame, Misunderstood, name
+
+SUBPROTOCOL: Final = "parley.v1"
+BEARER: Final = "bearer."
+"""A token may travel as a second subprotocol: ``bearer.<jwt>``."""
+
+MAX_METADATA_BYTES: Final = 4096
+
+Ref = Annotated[str, Meta(max_length=64)]
+
+
+class ClientFrame(Struct, tag_field="action", kw_only=True, frozen=True):
+    """What a client sends. A request with a ref is answered exactly once, with that ref."""
+
+    ref: Ref | None = None
+
+
+class JoinFrame(ClientFrame, kw_only=True, frozen=True, tag="join"):
+    """Become a member; the answer has the members, the position and who is polite."""
+
+    room: str
+    since: ask.Since | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class LeaveFrame(ClientFrame, kw_only=True, frozen=True, tag="leave"):
+    """Stop being a member."""
+
+    room: str
+
+
+class SignalFrame(ClientFrame, kw_only=True, frozen=True, tag="signal"):
+    """Say something to one connection."""
+
+    to: str
+    data: Raw
+
+
+class SendFrame(ClientFrame, kw_only=True, frozen=True, tag="send"):
+    """Say something to the other members."""
+
+    room: str
+    data: Raw
+
+
+class ChatFrame(ClientFrame, kw_only=True, frozen=True, tag="chat"):
+    """Say something to all members, durably."""
+
+    room: str
+    id: Annotated[str, Meta(min_length=1, max_length=128)]
+    text: str
+    data: Raw | UnsetType = UNSET
+
+
+class PresenceFrame(ClientFrame, kw_only=True, frozen=True, tag="presence"):
+    """Say how available you are."""
+
+    availability: Literal["available", "busy", "away"] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class TokenFrame(ClientFrame, kw_only=True, frozen=True, tag="token"):
+    """Present a fresh token."""
+
+    token: str
+
+
+class PingFrame(ClientFrame, kw_only=True, frozen=True, tag="ping"):
+    """Ask for a pong."""
+
+
+AnyClientFrame = JoinFrame | LeaveFrame | SignalFrame | SendFrame | ChatFrame | PresenceFrame | TokenFrame | PingFrame
+
+
+class GatewayFrame(Struct, tag_field="type", kw_only=True, frozen=True, omit_defaults=True, rename="camel"):
+    """What a gateway says by itself; not in the log, so without ``n``."""
+
+
+class Welcome(GatewayFrame, kw_only=True, frozen=True, tag="welcome"):
+    """The first frame."""
+
+    connection_id: str
+    app: str
+    resume_token: str
+    resumed: bool
+    heartbeat_seconds: int
+    time: str
+
+
+class Error(GatewayFrame, kw_only=True, frozen=True, tag="error"):
+    """It was refused."""
+
+    ref: str | None = None
+    code: ErrorCode
+    message: str
+    retry_after_ms: int | None = None
+
+
+class Renewed(GatewayFrame, kw_only=True, frozen=True, tag="ok"):
+    """The answer to ``token``."""
+
+    ref: str
+    expires_at: str | None
+
+
+class Pong(GatewayFrame, kw_only=True, frozen=True, tag="pong"):
+    """The answer to ``ping``; ``n`` keeps an idle client from being too late to resume."""
+
+    ref: str | None = None
+    time: str
+    n: int
+
+
+class GoAway(GatewayFrame, kw_only=True, frozen=True, tag="goAway"):
+    """Reconnect after a moment; this gateway is about to end."""
+
+    reconnect_after_ms: int
+    deadline_ms: int
+    reason: str
+
+
+class Degraded(GatewayFrame, kw_only=True, frozen=True, tag="degraded"):
+    """A part that requests need is away."""
+
+    reason: str
+
+
+class Restored(GatewayFrame, kw_only=True, frozen=True, tag="restored"):
+    """It is back."""
+
+    reason: str
+
+
+AnyGatewayFrame = Welcome | Error | Renewed | Pong | GoAway | Degraded | Restored
+
+
+class _Loose(Struct):
+    """What can be read of a frame that is wrong."""
+
+    action: Any = None
+    ref: Any = None
+
+
+_frames: Final = msgspec.json.Decoder(AnyClientFrame)
+_loose: Final = msgspec.json.Decoder(_Loose)
+_encode: Final = msgspec.json.Encoder().encode
+_ACTIONS: Final = frozenset(str(frame.__struct_config__.tag) for frame in get_args(AnyClientFrame))
+
+
+def _head(kind: type[says.Say]) -> tuple[bytes, int]:
+    tag = str(kind.__struct_config__.tag)
+    word = "ok" if tag.startswith("ok.") else tag
+    return f'{{"type":"{word}","n":'.encode(), len(f'{{"type":"{tag}"')
+
+
+_HEADS: Final = {kind: _head(kind) for kind in get_args(says.AnySay)}
+"""By type of say: how its frame begins, and how many bytes of the written say that replaces."""
+
+
+def metadata(value: ask.Metadata | None) -> ask.Metadata | None:
+    """Return metadata if it is small enough and can be stored; raise `Refusal` if not."""
+    if value is None:
+        return None
+    written = _encode(value)
+    if len(written) > MAX_METADATA_BYTES:
+        raise Refusal(ErrorCode.TOO_LARGE, f"Metadata may have {MAX_METADATA_BYTES:,} bytes as JSON; send less.")
+    if b"\\u0000" in written:
+        raise Refusal(ErrorCode.BAD_REQUEST, "Metadata must not contain the character U+0000.")
+    return value
+
+
+class ParleyV1:
+    """The dialect; its conversation remembers nothing, so one serves all connections."""
+
+    name = SUBPROTOCOL
+    resumable = True
+
+    def conversation(self) -> "ParleyV1":
+        """Return the codec for a new connection."""
+        return self
+
+    def decode(self, frame: bytes) -> Sequence[ask.ClientRequest]:
+        """Return the one request of a frame."""
+        try:
+            said = _frames.decode(frame)
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+            raise _misunderstood(frame, error) from None
+        try:
+            return (_request(said),)
+        except Refusal as refusal:
+            raise Misunderstood(refusal.code, refusal.message, said.ref) from None
+
+    def accepted(self, request: ask.AnyRequest) -> None:
+        """Nothing to remember."""
+
+    def encode(self, say: says.AnySay, n: int) -> Frame | None:
+        """Write a say as it stands, with ``n`` behind its type, and every kind of ok as ``ok``."""
+        if type(say) is says.Close:
+            return None
+        head, start = _HEADS[type(say)]
+        return b"%b%d%b" % (head, n, _encode(say)[start:])
+
+    def refuse(self, refusal: Refusal, ref: str | None, connection: str, request: str) -> Frame:  # noqa: ARG002
+        """Write the error frame of something that the gateway itself refuses."""
+        return self.write(
+            Error(ref=ref, code=refusal.code, message=refusal.message, retry_after_ms=refusal.retry_after_ms)
+        )
+
+    def write(self, frame: AnyGatewayFrame) -> Frame:
+        """Write a frame of the gateway's own."""
+        return _encode(frame)
+
+
+def _request(said: AnyClientFrame) -> ask.ClientRequest:  # noqa: PLR0911 - one answer per frame
+    match said:
+        case SignalFrame():
+            return ask.Signal(ref=said.ref, to=said.to, data=said.data)
+        case SendFrame():
+            return ask.Send(ref=said.ref, room=name(said.room), data=said.data)
+        case ChatFrame():
+            extra = said.data if isinstance(said.data, Raw) else None
+            return ask.Chat(ref=said.ref, room=name(said.room), id=name(said.id, "message"), text=said.text, data=extra)
+        case JoinFrame():
+            return ask.Join(ref=said.ref, room=name(said.room), since=said.since, metadata=metadata(said.metadata))
+        case LeaveFrame():
+            return ask.Leave(ref=said.ref, room=name(said.room))
+        case PresenceFrame():
+            return ask.SetPresence(ref=said.ref, availability=said.availability, metadata=metadata(said.metadata))
+        case TokenFrame():
+            return ask.RefreshToken(ref=said.ref, token=said.token)
+        case PingFrame():
+            return ask.Ping(ref=said.ref)
+
+
+def _misunderstood(frame: bytes, error: Exception) -> Misunderstood:
+    try:
+        seen = _loose.decode(frame)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return Misunderstood(
+            ErrorCode.BAD_FRAME, "A frame must be one JSON object in UTF-8; this one could not be read."
+        )
+    ref = seen.ref if isinstance(seen.ref, str) and len(seen.ref) <= 64 else None  # noqa: PLR2004 - see Ref
+    if not isinstance(seen.action, str):
+        return Misunderstood(ErrorCode.BAD_REQUEST, 'A frame needs an "action" that is a string.', ref)
+    if seen.action not in _ACTIONS:
+        known = ", ".join(sorted(_ACTIONS))
+        return Misunderstood(ErrorCode.UNKNOWN_ACTION, f"No such action here; there are {known}.", ref)
+    return Misunderstood(ErrorCode.BAD_REQUEST, f"The frame is not a right {seen.action}: {error}.", ref)

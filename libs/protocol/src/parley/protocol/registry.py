@@ -1,0 +1,190 @@
+"""Which connections live, where, and in which session: one set of rules for presence and for rooms.
+
+Both services read the same commands of class ``c`` in the same order and run
+these same rules over them, so both reach the same answer without asking each
+other. A connection's life on one gateway is a session; an event of an older
+session than the newest known is void, and so is one of a session that is
+closed here (design section 6).
+"""
+
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from parley.protocol.commands import FromConnection, Opened, Profile
+from parley.protocol.envelope import Place
+from parley.protocol.table import Table
+
+GRACE_MS: Final = 30_000
+"""How long a connection that can resume outlives its gateway."""
+
+REMEMBER_CLOSED_MS: Final = 15 * 60_000
+"""How long a closed session is known as closed: longer than any gateway may be blind and still write."""
+
+
+class Connection(Struct, frozen=True, kw_only=True):
+    """A connection as this partition knows it."""
+
+    app: str
+    id: str
+    session: int
+    gateway: str
+    resumable: bool = False
+    user: str | None = None
+    device: str | None = None
+    opened_at: int = 0
+    """Milliseconds; when this partition first heard of it."""
+    closed_at: int | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether frames can be delivered to it, as far as this partition knows."""
+        return self.closed_at is None
+
+
+class LostGateway(Struct, frozen=True):
+    """A gateway without a lease; its connections wait for the grace to end."""
+
+    gateway: str
+    since: int
+    """Milliseconds."""
+
+
+class Connections(Table[str, Connection]):
+    """Connections by id; live ones also by gateway and by device, closed ones by age."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_gateway: dict[str, dict[str, None]] = {}
+        self.of_device: dict[tuple[str, str | None, str], str] = {}
+        self.closed: dict[str, int] = {}
+
+    def index(self, key: str, old: Connection | None, new: Connection | None) -> None:
+        """Keep the three derived indexes."""
+        if old is not None:
+            if old.live:
+                there = self.of_gateway[old.gateway]
+                del there[key]
+                if not there:
+                    del self.of_gateway[old.gateway]
+                if old.device is not None and self.of_device.get(_device(old)) == key:
+                    del self.of_device[_device(old)]
+            else:
+                del self.closed[key]
+        if new is not None:
+            if new.live:
+                self.of_gateway.setdefault(new.gateway, {})[key] = None
+                if new.device is not None:
+                    self.of_device[_device(new)] = key
+            else:
+                self.closed[key] = new.closed_at or 0
+
+
+class Registry:
+    """The rules. Each returns the connections whose life ended by it; what that means is its caller's."""
+
+    def __init__(self) -> None:
+        self.connections = Connections()
+        self.lost: Table[str, LostGateway] = Table()
+
+    def opened(self, command: Opened, at: Place) -> list[Connection]:
+        """Enter a new connection; return the one of the same device that it replaces, if any."""
+        self._forget(at.time)
+        profile = command.profile
+        row = Connection(
+            app=command.app,
+            id=command.connection,
+            session=command.session,
+            gateway=at.writer,
+            resumable=command.resumable,
+            user=profile.user_id,
+            device=profile.device_id,
+            opened_at=at.time,
+        )
+        ended = []
+        if row.device is not None:
+            stale = self.connections.of_device.get(_device(row))
+            if stale is not None and stale != row.id:
+                ended.append(self._end(self.connections[stale], at))
+        self.connections[row.id] = row
+        return ended
+
+    def heard(
+        self, command: FromConnection, at: Place, profile: Profile | None = None, *, resumable: bool = False
+    ) -> Connection | None:
+        """Return the connection that a command speaks for, entering it if unknown; None if the command is void."""
+        row = self.connections.get(command.connection)
+        if row is None:
+            row = Connection(
+                app=command.app,
+                id=command.connection,
+                session=command.session,
+                gateway=at.writer,
+                resumable=resumable,
+                user=None if profile is None else profile.user_id,
+                opened_at=at.time,
+            )
+            self.connections[row.id] = row
+        elif command.session < row.session or (command.session == row.session and not row.live):
+            return None
+        elif command.session > row.session:
+            row = replace(row, session=command.session, gateway=at.writer, closed_at=None)
+            self.connections[row.id] = row
+        return row
+
+    def closed(self, command: FromConnection, at: Place) -> list[Connection]:
+        """End a session; nothing where a newer one is known or this one is closed already."""
+        self._forget(at.time)
+        row = self.connections.get(command.connection)
+        if row is None or command.session < row.session or not row.live:
+            return []
+        return [self._end(replace(row, session=command.session), at)]
+
+    def removed(self, connection: str, app: str, at: Place) -> list[Connection]:
+        """End a connection at a backend's word."""
+        row = self.connections.get(connection)
+        return [self._end(row, at)] if row is not None and row.live and row.app == app else []
+
+    def gateway_lost(self, gateway: str, at: Place) -> list[Connection]:
+        """Note that a gateway holds no lease; end its connections that can't resume."""
+        if gateway not in self.connections.of_gateway or gateway in self.lost:
+            return []
+        self.lost[gateway] = LostGateway(gateway, at.time)
+        here = [self.connections[id_] for id_ in self.connections.of_gateway[gateway]]
+        return [self._end(row, at) for row in here if not row.resumable]
+
+    def gateway_back(self, gateway: str) -> None:
+        """Note that the gateway was only asleep."""
+        if gateway in self.lost:
+            del self.lost[gateway]
+
+    def tick(self, at: Place) -> list[Connection]:
+        """End what a lost gateway still held when the grace was over."""
+        ended = []
+        for gateway, lost in list(self.lost.rows()):
+            if at.time - lost.since >= GRACE_MS:
+                here = list(self.connections.of_gateway.get(gateway, ()))
+                ended += [self._end(self.connections[id_], at) for id_ in here]
+                del self.lost[gateway]
+        return ended
+
+    def _end(self, row: Connection, at: Place) -> Connection:
+        ended = replace(row, closed_at=at.time)
+        self.connections[row.id] = ended
+        return ended
+
+    def _forget(self, now: int) -> None:
+        """Drop sessions that closed so long ago that nobody can write for them any more."""
+        old = []
+        for id_, closed_at in self.connections.closed.items():
+            if now - closed_at < REMEMBER_CLOSED_MS:
+                break
+            old.append(id_)
+        for id_ in old:
+            del self.connections[id_]
+
+
+def _device(row: Connection) -> tuple[str, str | None, str]:
+    assert row.device is not None
+    return row.app, row.user, row.device
