@@ -1,0 +1,1 @@
+"""The sockets: frames in, deliveries out, no rules of rooms."""

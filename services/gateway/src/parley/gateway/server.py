@@ -1,0 +1,46 @@
+"""The listening socket, and all that came through it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from parley.gateway.door import Decide, Door
+from parley.gateway.heartbeat import Heartbeat
+from parley.gateway.websocket import Limits
+
+
+class Server:
+    """Where clients knock. ``stop`` turns new ones away; the accepted ones live on."""
+
+    def __init__(self, tcp: asyncio.Server, doors: set[Door]) -> None:
+        self._tcp = tcp
+        self._doors = doors
+        self.host, self.port = tcp.sockets[0].getsockname()[:2]
+
+    @property
+    def address(self) -> str:
+        """``host:port`` on which it listens."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def stop(self) -> None:
+        """Let nobody in any more."""
+        self._tcp.close()
+        for door in tuple(self._doors):
+            door.abort()
+
+
+@asynccontextmanager
+async def websocket_server(host: str, port: int, decide: Decide, limits: Limits) -> AsyncIterator[Server]:
+    """Listen on *host* and *port* (0: a free one); ask *decide* about each handshake."""
+    loop = asyncio.get_running_loop()
+    heartbeat = Heartbeat(limits.heartbeat_seconds, limits.close_seconds)
+    doors: set[Door] = set()
+    tcp = await loop.create_server(lambda: Door(decide, limits, heartbeat, doors), host, port, backlog=4096)
+    server = Server(tcp, doors)
+    async with asyncio.TaskGroup() as tasks:
+        beating = tasks.create_task(heartbeat.run())
+        try:
+            yield server
+        finally:
+            server.stop()
+            beating.cancel()
