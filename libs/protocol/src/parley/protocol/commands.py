@@ -98,6 +98,17 @@ class Calling(Command, kw_only=True, frozen=True, tag="calling"):
     lasting: bool
 
 
+class InRoom(Command, kw_only=True, frozen=True, tag="inRoom"):
+    """A connection is in a room, or is there no longer; rooms tells the connection's home, for discovery.
+
+    Not needed when the connection itself is over: its home knows.
+    """
+
+    connection: str
+    room: str
+    member: bool
+
+
 class GatewayLost(Command, kw_only=True, frozen=True, tag="gateway.lost"):
     """A gateway has held no lease for a TTL; its connections that can't resume are closed."""
 
@@ -155,7 +166,7 @@ class Negotiated(Command, kw_only=True, frozen=True, tag="negotiated"):
     """When the answer was stored, in milliseconds: members who joined later did not negotiate with it."""
 
 
-LifeCommand = Opened | Closed | PresenceSet | Remove | Calling | GatewayLost | GatewayBack | Tick
+LifeCommand = Opened | Closed | PresenceSet | Remove | Calling | InRoom | GatewayLost | GatewayBack | Tick
 """Class ``c``."""
 
 MessageCommand = Asked | PostToConnection | PostToRoom | RemoveMember | Negotiated
@@ -163,7 +174,7 @@ MessageCommand = Asked | PostToConnection | PostToRoom | RemoveMember | Negotiat
 
 AnyCommand = LifeCommand | MessageCommand
 
-_LIFE: Final = (Opened, Closed, PresenceSet, Remove, Calling, GatewayLost, GatewayBack, Tick)
+_LIFE: Final = (Opened, Closed, PresenceSet, Remove, Calling, InRoom, GatewayLost, GatewayBack, Tick)
 
 
 def class_of(command: AnyCommand) -> Class:

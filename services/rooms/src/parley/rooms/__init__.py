@@ -1,0 +1,1 @@
+"""Who is in which room, and who hears what in which order."""

@@ -1,0 +1,144 @@
+"""The rules of the rooms service: a log entry comes in, what to publish and deliver goes out.
+
+Total and deterministic: no clock, no dice, no I/O, no settings (design section 6).
+Each command has its own function; a ``case`` here is one call.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from parley.protocol import commands as c
+from parley.protocol import events, says
+from parley.protocol import requests as ask
+from parley.protocol.codes import CloseCode, ErrorCode
+from parley.protocol.envelope import CloudEvent, Place
+from parley.protocol.outputs import Deliver, Fact, Output, Reply
+from parley.protocol.registry import Connection
+from parley.protocol.table import Table
+from parley.rooms import calls, membership, talk
+from parley.rooms.rows import Rows
+
+
+class Rooms:
+    """One partition's state: its rows, and what commands do to them."""
+
+    def __init__(self, partitions: int) -> None:
+        self.rows = Rows(partitions)
+
+    def tables(self) -> Sequence[Table[Any, Any]]:
+        """Everything that a checkpoint writes."""
+        rows = self.rows
+        return (rows.registry.connections, rows.registry.lost, rows.rooms, rows.members, rows.window)
+
+    def gateways(self) -> Iterable[str]:
+        """Return the gateways that live connections of this partition are on."""
+        return self.rows.registry.connections.of_gateway
+
+    def lost(self) -> Iterable[str]:
+        """Return the gateways that are known as lost."""
+        return self.rows.registry.lost
+
+    def waiting(self) -> bool:
+        """Whether ticks are wanted: a grace is running."""
+        return len(self.rows.registry.lost) > 0
+
+    def reduce(self, event: CloudEvent[c.AnyCommand], at: Place) -> Iterator[Output]:  # noqa: C901, PLR0912
+        """Return what a command brings about."""
+        rows = self.rows
+        match event.data:
+            case c.Asked() as command:
+                yield from self._asked(command, at)
+            case c.Opened() as command:
+                yield from self._ended(rows.registry.opened(command, at), "replaced", CloseCode.REPLACED, at)
+            case c.Closed() as command:
+                for row in rows.registry.closed(command, at):
+                    yield from membership.leave_all(rows, row.id, command.reason, at)
+            case c.PresenceSet() as command:
+                yield from self._presence(command, at)
+            case c.Remove() as command:
+                yield from self._remove(command, at)
+            case c.GatewayLost(gateway=gateway):
+                ended = rows.registry.gateway_lost(gateway, at)
+                yield from self._ended(ended, "disconnected", CloseCode.RESTART, at)
+            case c.GatewayBack(gateway=gateway):
+                rows.registry.gateway_back(gateway)
+            case c.Tick():
+                yield from self._ended(rows.registry.tick(at), "expired", CloseCode.RESTART, at)
+            case c.PostToConnection() as command:
+                yield from talk.post_to_connection(rows, command)
+            case c.PostToRoom() as command:
+                yield from talk.post_to_room(rows, command, at)
+            case c.RemoveMember() as command:
+                yield from self._remove_member(command, at)
+            case c.Negotiated() as command:
+                yield from calls.answered(rows, command, at)
+            case c.Calling() | c.InRoom():
+                pass  # presence's
+
+    def failed(self, event: CloudEvent[c.AnyCommand], at: Place, error: str) -> Iterator[Output]:
+        """Return what is said of a command whose rule raised: an error to its sender, and a public event."""
+        command = event.data
+        connection = getattr(command, "connection", None)
+        yield Fact(
+            events.EventFailed(
+                app=command.app, service="rooms", command=event.type, connection_id=connection, error=error
+            ),
+            subject=connection or command.app,
+        )
+        if isinstance(command, c.Asked | c.PresenceSet):
+            sorry = "This request failed inside the server; nothing was changed by it."
+            say = says.Error(ref=command.request.ref, code=ErrorCode.INTERNAL, message=sorry)
+            yield Deliver(at.writer, (command.connection,), say)
+
+    def _asked(self, command: c.Asked, at: Place) -> Iterator[Output]:
+        rows = self.rows
+        if rows.registry.heard(command, at, command.profile, resumable=command.resumable) is None:
+            return
+        match command.request:
+            case ask.Signal() as request:
+                yield from talk.signal(rows, command, request, at)
+            case ask.Send() as request:
+                yield from talk.send(rows, command, request, at)
+            case ask.Relay() as request:
+                yield from talk.relay(rows, command, request, at)
+            case ask.Chat() as request:
+                yield from talk.chat(rows, command, request, at)
+            case ask.Join() as request:
+                yield from membership.join(rows, command, request, at)
+            case ask.Leave() as request:
+                yield from membership.leave(rows, (command.app, request.room), command.connection, "left", at)
+                if request.ref is not None:
+                    yield from rows.to(command.connection, says.Ok(ref=request.ref))
+            case ask.SetPresence():
+                pass  # travels as PresenceSet
+
+    def _presence(self, command: c.PresenceSet, at: Place) -> Iterator[Output]:
+        rows = self.rows
+        if rows.registry.heard(command, at, command.profile) is None:
+            return
+        for key in rows.members.rooms_of(command.connection):
+            member = rows.members[*key, command.connection]
+            own = {**member.profile.metadata, **(command.request.metadata or {})}
+            yield from membership.present(rows, member, command.profile, own)
+        if command.request.ref is not None and rows.is_home(command, at):
+            yield from rows.to(command.connection, says.Ok(ref=command.request.ref))
+
+    def _remove(self, command: c.Remove, at: Place) -> Iterator[Output]:
+        ended = self.rows.registry.removed(command.connection, command.app, at)
+        yield from self._ended(ended, "removed", CloseCode.REMOVED, at)
+        if command.reply:
+            yield Reply(command.reply, {"ok": True} if ended else talk.NO_CONNECTION)
+
+    def _remove_member(self, command: c.RemoveMember, at: Place) -> Iterator[Output]:
+        key = (command.app, command.room)
+        found = (*key, command.connection) in self.rows.members
+        yield from membership.leave(self.rows, key, command.connection, "removed", at)
+        if command.reply:
+            missing = {"code": ErrorCode.NOT_FOUND, "message": "That connection is no member of this room."}
+            yield Reply(command.reply, {"ok": True} if found else missing)
+
+    def _ended(self, ended: list[Connection], reason: c.Reason, code: CloseCode, at: Place) -> Iterator[Output]:
+        """Take connections, that ended without their gateway's doing, out of their rooms, and have them closed."""
+        for row in ended:
+            yield from membership.leave_all(self.rows, row.id, reason, at)
+            yield Deliver(row.gateway, (row.id,), says.Close(session=row.session, code=code, reason=reason))
