@@ -1,0 +1,1 @@
+"""How a process lives: settings, lifecycle, bus, ownership, database, HTTP, telemetry, logs."""

@@ -1,0 +1,1 @@
+"""What was said and which calls took place."""
