@@ -1,0 +1,317 @@
+/**
+ * The first layer: a connection that comes back.
+ *
+ * It keeps what is needed to resume (the token and the last `n` it has processed), asks
+ * again what was not answered, and tells the layers above when it came back as a new one.
+ */
+
+import { Emitter } from "./emitter.js";
+import { ClosedError, InterruptedError } from "./errors.js";
+import type {
+  Answers,
+  Availability,
+  Degraded,
+  GoAway,
+  Message,
+  Metadata,
+  Refusal,
+  Request,
+  RoomFrame,
+  ServerFrame,
+  Signal,
+  Welcome,
+} from "./frames.js";
+import { decode } from "./frames.js";
+import { Line, type WebSocketConstructor } from "./line.js";
+import { type Backoff, DEFAULT_BACKOFF, mayReconnect, waitBefore } from "./reconnect.js";
+import { Requests, refused } from "./requests.js";
+
+export interface ConnectOptions {
+  /** The front door: `https://` or `wss://` (`http://` and `ws://` in development). */
+  readonly url: string | URL;
+  /** The app to speak in; `default` unless the token says another. */
+  readonly app?: string;
+  /** A JWT, or how to get one: asked before each attempt. Development mode needs none. */
+  readonly token?: string | (() => string | Promise<string>);
+  /** What the connection says about itself from the start. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Where there is no global one, such as Node 20: npm's `ws`. */
+  readonly WebSocket?: WebSocketConstructor;
+  readonly backoff?: Backoff;
+}
+
+/** `connecting` until the first welcome, `closed` for good. */
+export type ConnectionState = "connecting" | "open" | "reconnecting" | "closed";
+
+export interface ConnectionEvents {
+  state: ConnectionState;
+  /** It came back under a new id: rooms have to be joined again, which `Room` does by itself. */
+  renewed: { readonly connectionId: string };
+  /** It will not come back. */
+  closed: ClosedError;
+  signal: Signal;
+  /** What concerns a room. `Room` listens to it. */
+  room: RoomFrame;
+  /** A backend speaks to this connection alone. */
+  message: Message;
+  /** An error that belongs to no request. */
+  refused: Error;
+  goAway: GoAway;
+  degraded: Degraded;
+}
+
+const PROTOCOL = "parley.v1";
+const BACKLOG = 1000;
+const RESERVED = ["app", "token", "resume", "n"];
+
+/** Connect to a Parley server. Requests may be made at once; they wait until it is open. */
+export function connect(options: ConnectOptions): Connection {
+  return new Connection(options);
+}
+
+export class Connection extends Emitter<ConnectionEvents> {
+  readonly #url: URL;
+  readonly #options: ConnectOptions;
+  readonly #WebSocket: WebSocketConstructor;
+  readonly #requests = new Requests(BACKLOG);
+  readonly #identities = new Set<string>();
+
+  #state: ConnectionState = "connecting";
+  #line: Line | undefined;
+  #attempt = 0;
+  #redial: ReturnType<typeof setTimeout> | undefined;
+  /** Of the attempt under way: the sentence with which the server refused it. */
+  #refusal: Refusal | undefined;
+  /** Set with the welcome. */
+  #welcome: Welcome | undefined;
+  /** The last `n` processed. */
+  #n = -1;
+  /** What was last said of ourselves: a renewed connection starts without it. */
+  #presence: { availability?: Availability; metadata?: Metadata } | undefined;
+  #end: ClosedError | undefined;
+
+  constructor(options: ConnectOptions) {
+    super();
+    const name = RESERVED.find((reserved) => options.metadata && reserved in options.metadata);
+    if (name) throw new TypeError(`Metadata can't be called "${name}": the protocol uses this word itself.`);
+    const WebSocket = options.WebSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined);
+    if (!WebSocket) throw new TypeError("There is no global WebSocket here; pass one, such as npm's ws.");
+    this.#WebSocket = WebSocket;
+    this.#options = options;
+    this.#url = new URL(options.url, globalThis.location?.href);
+    globalThis.addEventListener?.("online", this.#hurry);
+    void this.#dial();
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Known once it is open; another one after it was renewed. */
+  get connectionId(): string | undefined {
+    return this.#welcome?.connectionId;
+  }
+
+  get app(): string | undefined {
+    return this.#welcome?.app ?? this.#options.app;
+  }
+
+  /** Return whether an id is, or was, this connection's own. */
+  isSelf(connectionId: string | null | undefined): boolean {
+    return typeof connectionId === "string" && this.#identities.has(connectionId);
+  }
+
+  /** Resolves when it is open; rejects when it is closed for good. */
+  async opened(): Promise<this> {
+    while (this.#state !== "open") {
+      if (this.#end) throw this.#end;
+      await new Promise<void>((resolve) => {
+        const stop = this.on("state", () => {
+          stop();
+          resolve();
+        });
+      });
+    }
+    return this;
+  }
+
+  /** Ask the server, and resolve with its answer. Survives a resume; is given up with an error otherwise. */
+  request<R extends Request>(request: R): Promise<Answers[R["action"]]> {
+    if (this.#end) return Promise.reject(this.#end);
+    const { text, answer } = this.#requests.add(request);
+    if (text && this.#state === "open") this.#line?.send(text);
+    return answer;
+  }
+
+  /** Say something to one connection of the same app. */
+  async signal(to: string, data: unknown): Promise<void> {
+    await this.request({ action: "signal", to, data });
+  }
+
+  /** Say how willing this connection is, or something about it; metadata is merged. */
+  async setPresence(presence: { availability?: Availability; metadata?: Metadata }): Promise<void> {
+    const metadata = { ...this.#presence?.metadata, ...presence.metadata };
+    this.#presence = { ...this.#presence, ...presence, metadata };
+    await this.request({ action: "presence", ...presence });
+  }
+
+  /** Ask the REST interface behind the same front door, as the same client. */
+  async http(path: string): Promise<Response> {
+    const url = new URL(path, this.#url);
+    url.protocol = secure(this.#url) ? "https:" : "http:";
+    if (this.#options.app) url.searchParams.set("app", this.#options.app);
+    const token = await this.#token();
+    return fetch(url, { headers: token ? { authorization: `Bearer ${token}` } : {} });
+  }
+
+  /** Leave for good: the others are told at once. */
+  close(): void {
+    this.#finish(new ClosedError(1000, "This connection was closed by its own side."));
+  }
+
+  async #token(): Promise<string | undefined> {
+    const { token } = this.#options;
+    return typeof token === "function" ? await token() : token;
+  }
+
+  async #dial(): Promise<void> {
+    clearTimeout(this.#redial);
+    this.#redial = undefined;
+    this.#refusal = undefined;
+    try {
+      const token = await this.#token();
+      if (this.#end) return;
+      const protocols = token ? [PROTOCOL, `bearer.${token}`] : [PROTOCOL];
+      this.#line = new Line(new this.#WebSocket(this.#address(), protocols), {
+        text: (text) => this.#receive(text),
+        quiet: () => void this.request({ action: "ping" }).catch(() => {}), // the line gives up by itself
+        ended: (code, reason) => this.#ended(code, reason),
+      });
+    } catch {
+      this.#ended(1006, "the token or the address could not be used");
+    }
+  }
+
+  #address(): string {
+    const url = new URL(this.#url);
+    url.protocol = secure(url) ? "wss:" : "ws:";
+    const { app, metadata } = this.#options;
+    if (app) url.searchParams.set("app", app);
+    for (const [name, value] of Object.entries(metadata ?? {})) url.searchParams.set(name, value);
+    if (this.#welcome) {
+      url.searchParams.set("resume", this.#welcome.resumeToken);
+      url.searchParams.set("n", String(Math.max(0, this.#n)));
+    }
+    return url.href;
+  }
+
+  #receive(text: string): void {
+    const frame = decode(text);
+    if (!frame) return;
+    if (frame.type === "pong") {
+      this.#n = Math.max(this.#n, frame.n); // says where we are; it is not itself counted
+    } else if (frame.n !== undefined) {
+      if (frame.n <= this.#n) return;
+      this.#n = frame.n;
+    }
+    this.#handle(frame);
+  }
+
+  #handle(frame: ServerFrame): void {
+    switch (frame.type) {
+      case "welcome":
+        return this.#welcomed(frame);
+      case "ok":
+      case "pong":
+        return this.#requests.settle(frame);
+      case "error":
+        return frame.ref ? this.#requests.settle(frame) : this.#refusedAtLarge(frame);
+      case "signal":
+        return this.emit("signal", frame);
+      case "message":
+        return frame.room ? this.emit("room", frame) : this.emit("message", frame);
+      case "member.joined":
+      case "member.left":
+      case "member.changed":
+      case "chat":
+        return this.emit("room", frame);
+      case "goAway":
+        return this.#goAway(frame);
+      case "degraded":
+      case "restored":
+        return this.emit("degraded", frame);
+      default: // a later server may say more
+        return;
+    }
+  }
+
+  #welcomed(welcome: Welcome): void {
+    const renewed = this.#welcome !== undefined && !welcome.resumed;
+    this.#welcome = welcome;
+    this.#identities.add(welcome.connectionId);
+    this.#attempt = 0;
+    this.#line?.expectHeartbeat(welcome.heartbeatSeconds);
+    if (!welcome.resumed) this.#n = -1;
+    if (renewed) this.#requests.interrupt(new InterruptedError());
+    const again = this.#requests.unanswered();
+    this.#enter("open");
+    if (renewed) this.#introduce(welcome.connectionId);
+    for (const text of again) this.#line?.send(text);
+  }
+
+  /** Say to the server, before anything else, what a new connection does not have. */
+  #introduce(connectionId: string): void {
+    if (this.#presence) void this.request({ action: "presence", ...this.#presence }).catch(() => {});
+    this.emit("renewed", { connectionId });
+  }
+
+  #refusedAtLarge(frame: Refusal): void {
+    this.#refusal = frame;
+    this.emit("refused", refused(frame));
+  }
+
+  #goAway(frame: GoAway): void {
+    const line = this.#line;
+    setTimeout(() => line?.giveUp("the server asked to"), frame.reconnectAfterMs);
+    this.emit("goAway", frame);
+  }
+
+  #ended(code: number, reason: string): void {
+    this.#line = undefined;
+    if (this.#end) return;
+    if (!mayReconnect(code)) {
+      const sentence = this.#refusal?.message ?? (reason || `The server closed the connection (${code}).`);
+      return this.#finish(new ClosedError(code, sentence, this.#refusal?.code));
+    }
+    const wait = waitBefore(this.#attempt, this.#options.backoff ?? DEFAULT_BACKOFF);
+    this.#attempt += 1;
+    this.#redial = setTimeout(() => void this.#dial(), wait + (this.#refusal?.retryAfterMs ?? 0));
+    if (this.#welcome) this.#enter("reconnecting");
+  }
+
+  /** The network is back: don't wait for the next attempt. */
+  readonly #hurry = (): void => {
+    if (this.#redial !== undefined) void this.#dial();
+  };
+
+  #finish(end: ClosedError): void {
+    if (this.#end) return;
+    this.#end = end;
+    clearTimeout(this.#redial);
+    globalThis.removeEventListener?.("online", this.#hurry);
+    this.#line?.close();
+    this.#requests.abandon(end);
+    this.#enter("closed");
+    this.emit("closed", end);
+  }
+
+  #enter(state: ConnectionState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.emit("state", state);
+  }
+}
+
+function secure(url: URL): boolean {
+  return url.protocol === "https:" || url.protocol === "wss:";
+}

@@ -1,0 +1,45 @@
+/**
+ * Parley in a browser, or in Node.
+ *
+ * Three layers, each usable alone: a connection that comes back (`connect`), rooms (`join`),
+ * and calls (`joinCall`).
+ *
+ *     const connection = connect({ url: "wss://calls.example.com", token });
+ *     const call = await joinCall(connection, "team", { stream });
+ *     call.on("peer", ({ connectionId, stream }) => show(connectionId, stream));
+ *     await call.room.chat("hello");
+ */
+
+export { Call, type CallEvents, type CallOptions, joinCall } from "./call.js";
+export {
+  Connection,
+  type ConnectionEvents,
+  type ConnectionState,
+  type ConnectOptions,
+  connect,
+} from "./connection.js";
+export { ClosedError, type ErrorCode, InterruptedError, ParleyError, RefusedError } from "./errors.js";
+export type {
+  Answers,
+  Availability,
+  Chat,
+  Degraded,
+  GoAway,
+  Joined,
+  LeaveReason,
+  Member,
+  Message,
+  Metadata,
+  Place,
+  Positioned,
+  Posted,
+  Request,
+  RoomFrame,
+  Signal,
+} from "./frames.js";
+export { fetchIceServers } from "./ice.js";
+export type { WebSocketConstructor, WebSocketLike } from "./line.js";
+export type { SignalData } from "./negotiation.js";
+export { type Kind, Peer } from "./peer.js";
+export { type Backoff, mayReconnect, waitBefore } from "./reconnect.js";
+export { type JoinOptions, join, newId, Room, type RoomEvents } from "./room.js";

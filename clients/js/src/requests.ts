@@ -1,0 +1,82 @@
+/**
+ * The requests that have not been answered yet, in the order they were made.
+ *
+ * Knows no socket: the connection asks what to say again after it was interrupted.
+ */
+
+import { ParleyError, RefusedError } from "./errors.js";
+import type { Answers, Refusal, Request } from "./frames.js";
+
+interface Waiting {
+  readonly ref: string;
+  readonly request: Request;
+  readonly resolve: (answer: never) => void;
+  readonly reject: (error: ParleyError) => void;
+}
+
+/** Said again to a renewed connection it does no harm. */
+const REPEATABLE: ReadonlySet<Request["action"]> = new Set(["join", "leave", "presence"]);
+
+export class Requests {
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #limit: number;
+  #made = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Remember a request. Returns its text for the wire, and its answer to come. */
+  add<R extends Request>(request: R): { text: string; answer: Promise<Answers[R["action"]]> } {
+    if (this.#waiting.size >= this.#limit) {
+      const error = new ParleyError(
+        "backlog_full",
+        `${this.#limit} requests wait for an answer already; wait for some of them first.`,
+      );
+      return { text: "", answer: Promise.reject(error) };
+    }
+    this.#made += 1;
+    const ref = `r${this.#made}`;
+    const answer = new Promise<Answers[R["action"]]>((resolve, reject) => {
+      this.#waiting.set(ref, { ref, request, resolve, reject });
+    });
+    return { text: encode(ref, request), answer };
+  }
+
+  /** Settle the request that an answer belongs to, if it still waits. */
+  settle(frame: { readonly type: "ok" | "pong" | "error"; readonly ref?: string | null }): void {
+    const waiting = frame.ref ? this.#waiting.get(frame.ref) : undefined;
+    if (!waiting) return;
+    this.#waiting.delete(waiting.ref);
+    if (frame.type === "error") waiting.reject(refused(frame as Refusal));
+    else waiting.resolve(frame as never);
+  }
+
+  /** Return what to repeat to a resumed connection: everything unanswered, in order. */
+  unanswered(): string[] {
+    return [...this.#waiting.values()].map(({ ref, request }) => encode(ref, request));
+  }
+
+  /** Give up, with this error, what can't safely be said twice. The others stay. */
+  interrupt(error: ParleyError): void {
+    for (const waiting of [...this.#waiting.values()]) {
+      if (REPEATABLE.has(waiting.request.action)) continue;
+      this.#waiting.delete(waiting.ref);
+      waiting.reject(error);
+    }
+  }
+
+  /** Give everything up. */
+  abandon(error: ParleyError): void {
+    for (const waiting of this.#waiting.values()) waiting.reject(error);
+    this.#waiting.clear();
+  }
+}
+
+export function refused(frame: Refusal): RefusedError {
+  return new RefusedError(frame.code, frame.message, frame.retryAfterMs);
+}
+
+function encode(ref: string, request: Request): string {
+  return JSON.stringify({ ...request, ref });
+}

@@ -1,0 +1,294 @@
+/**
+ * The second layer: one room, as this client sees it.
+ *
+ * It keeps the members and the place in the room's stream, and joins again by itself
+ * where that is needed: after the connection was renewed, when a frame was missed, and
+ * when the server had given this member up.
+ */
+
+import type { Connection } from "./connection.js";
+import { Emitter } from "./emitter.js";
+import { InterruptedError, ParleyError, RefusedError } from "./errors.js";
+import type {
+  Chat,
+  Joined,
+  LeaveReason,
+  Member,
+  MemberChanged,
+  MemberLeft,
+  Message,
+  Metadata,
+  Place,
+  Positioned,
+  Posted,
+  RoomFrame,
+} from "./frames.js";
+import { advance, change, difference, joined, type Membership, standing } from "./membership.js";
+
+export interface RoomEvents {
+  joined: Member;
+  left: { readonly member: Member; readonly reason: LeaveReason };
+  changed: Member;
+  /** After any of the three above: `room.members` is another. */
+  members: undefined;
+  /** Chat in the room's order, one's own included. */
+  chat: Chat;
+  message: Message;
+  /** Joined again. Unless `recovered`, chat may have been missed; if `renewed`, under a new connection id. */
+  rejoined: { readonly recovered: boolean; readonly renewed: boolean };
+  /** No longer a member, and not by leaving. */
+  removed: ParleyError;
+}
+
+type Phase = "joining" | "in" | "rejoining" | "out";
+
+export interface JoinOptions {
+  /** Of this membership; it lies over the connection's own. */
+  readonly metadata?: Metadata;
+}
+
+/** Join a room; resolves once this client is a member. */
+export async function join(connection: Connection, name: string, options: JoinOptions = {}): Promise<Room> {
+  const room = new Room(connection, name, options);
+  await room.enter();
+  return room;
+}
+
+/** A short id that nobody else makes. */
+export function newId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+}
+
+export class Room extends Emitter<RoomEvents> {
+  readonly connection: Connection;
+  readonly name: string;
+  readonly #metadata: Metadata | undefined;
+  readonly #stops: (() => void)[];
+  #phase: Phase = "joining";
+  /** What came while the answer to a join was awaited, or while nobody could listen yet. */
+  #held: RoomFrame[] = [];
+  /** The connection has another id than at the last join. */
+  #renewed = false;
+  #membership: Membership = { place: { epoch: "", position: 0 }, members: new Map() };
+  /** Resolves when this client is a member (again). */
+  #entered: Promise<void> = Promise.resolve();
+  /** Own chat on its way, and where the stream has shown it. */
+  readonly #posting = new Map<string, Posted | undefined>();
+
+  /** Use `join`. */
+  constructor(connection: Connection, name: string, options: JoinOptions = {}) {
+    super();
+    this.connection = connection;
+    this.name = name;
+    this.#metadata = options.metadata;
+    this.#stops = [
+      connection.on("room", (frame) => frame.room === name && this.#receive(frame)),
+      connection.on("renewed", () => this.#connectionRenewed()),
+      connection.on("closed", (end) => this.#out(end)),
+    ];
+  }
+
+  /** The others, by connection id. */
+  get members(): ReadonlyMap<string, Member> {
+    return this.#membership.members;
+  }
+
+  /** Where in the room's stream this client is. */
+  get place(): Place {
+    return this.#membership.place;
+  }
+
+  /** Called once, by `join`. */
+  async enter(): Promise<void> {
+    try {
+      const answer = await this.#ask();
+      this.#membership = this.#others(joined(answer));
+      this.#renewed = false;
+      if (this.#held.length === 0) this.#phase = "in";
+      else setTimeout(() => this.#release()); // once who awaits the join has had its turn to listen
+    } catch (error) {
+      this.#stop();
+      throw error;
+    }
+  }
+
+  async leave(): Promise<void> {
+    if (this.#phase === "out") return;
+    this.#stop();
+    try {
+      await this.connection.request({ action: "leave", room: this.name });
+    } catch (error) {
+      if (!(error instanceof ParleyError && (error.code === "not_member" || error.code === "closed")))
+        throw error;
+    }
+  }
+
+  /** Say something to the other members. It is ordered and not stored. */
+  async send(data: unknown): Promise<void> {
+    await this.connection.request({ action: "send", room: this.name, data });
+  }
+
+  /**
+   * Post chat; resolves once it is durable.
+   *
+   * It survives interruptions: whether it had arrived is read from the stream before it is said again.
+   */
+  async chat(text: string, { id = newId(), data }: { id?: string; data?: unknown } = {}): Promise<Posted> {
+    const request = {
+      action: "chat",
+      room: this.name,
+      id,
+      text,
+      ...(data === undefined ? {} : { data }),
+    } as const;
+    this.#posting.set(id, undefined);
+    try {
+      for (;;) {
+        try {
+          return await this.connection.request(request);
+        } catch (error) {
+          if (!(error instanceof InterruptedError)) throw error;
+        }
+        await this.#entered;
+        const posted = this.#posting.get(id);
+        if (posted) return posted;
+      }
+    } finally {
+      this.#posting.delete(id);
+    }
+  }
+
+  #receive(frame: RoomFrame): void {
+    if (this.#phase === "in") this.#apply(frame);
+    else this.#held.push(frame);
+  }
+
+  /** Take up what was held; of what the answer to the join has said already nothing happens again. */
+  #release(): void {
+    if (this.#phase === "out") return;
+    this.#phase = "in";
+    for (const frame of this.#held.splice(0)) this.#receive(frame);
+  }
+
+  #apply(frame: RoomFrame): void {
+    switch (frame.type) {
+      case "message":
+        return this.emit("message", frame);
+      case "member.changed":
+        return this.#changed(frame);
+      default:
+        return this.#positioned(frame);
+    }
+  }
+
+  #positioned(frame: Positioned): void {
+    switch (standing(this.#membership, frame)) {
+      case "known":
+        return;
+      case "gap":
+        return this.#rejoin();
+      case "next":
+        return this.#next(frame);
+    }
+  }
+
+  #next(frame: Positioned): void {
+    if (frame.type === "member.left" && frame.connectionId === this.connection.connectionId)
+      return this.#removed(frame);
+    const before = this.#membership;
+    this.#membership = this.#others(advance(before, frame));
+    if (frame.type === "chat") return this.#chat(frame);
+    this.#announce(before, frame.type === "member.left" ? frame.reason : "left");
+  }
+
+  #changed(frame: MemberChanged): void {
+    this.#membership = change(this.#membership, frame);
+    const member = this.members.get(frame.connectionId);
+    if (!member) return;
+    this.emit("changed", member);
+    this.emit("members", undefined);
+  }
+
+  #chat(frame: Chat): void {
+    if (this.connection.isSelf(frame.from) && this.#posting.has(frame.id)) {
+      this.#posting.set(frame.id, {
+        room: this.name,
+        id: frame.id,
+        position: frame.position,
+        time: frame.time,
+      });
+    }
+    this.emit("chat", frame);
+  }
+
+  #announce(before: Membership, reason: LeaveReason): void {
+    const { came, went } = difference(before.members, this.members);
+    for (const member of went) this.emit("left", { member, reason });
+    for (const member of came) this.emit("joined", member);
+    if (came.length + went.length > 0) this.emit("members", undefined);
+  }
+
+  /** The server has ended this membership. An expired one was only out of sight for too long. */
+  #removed(frame: MemberLeft): void {
+    if (frame.reason === "expired") return this.#rejoin();
+    this.#out(new RefusedError("removed", "You were removed from this room."));
+  }
+
+  #connectionRenewed(): void {
+    this.#renewed = true;
+    if (this.#phase === "in") this.#rejoin();
+  }
+
+  #rejoin(): void {
+    this.#phase = "rejoining";
+    this.#entered = this.#again();
+  }
+
+  async #again(): Promise<void> {
+    try {
+      const answer = await this.#ask(this.place);
+      if (this.#phase === "rejoining") this.#rejoined(answer);
+    } catch (error) {
+      this.#out(error instanceof ParleyError ? error : new ParleyError("internal", String(error)));
+    }
+  }
+
+  #rejoined(answer: Joined): void {
+    const before = this.#membership;
+    const renewed = this.#renewed;
+    this.#renewed = false;
+    this.#membership = this.#others(joined(answer));
+    this.emit("rejoined", { recovered: answer.recovered, renewed });
+    for (const frame of answer.missed) if (frame.type === "chat") this.#chat(frame);
+    this.#announce(before, "left");
+    this.#release();
+  }
+
+  async #ask(since?: Place): Promise<Joined> {
+    return this.connection.request({
+      action: "join",
+      room: this.name,
+      ...(since ? { since } : {}),
+      ...(this.#metadata ? { metadata: this.#metadata } : {}),
+    });
+  }
+
+  /** Without ourselves, and without what is left of us from before the connection was renewed. */
+  #others(membership: Membership): Membership {
+    const others = [...membership.members].filter(([id]) => !this.connection.isSelf(id));
+    return { ...membership, members: new Map(others) };
+  }
+
+  #out(error: ParleyError): void {
+    if (this.#phase === "out") return;
+    this.#stop();
+    this.emit("removed", error);
+  }
+
+  #stop(): void {
+    this.#phase = "out";
+    for (const stop of this.#stops) stop();
+  }
+}

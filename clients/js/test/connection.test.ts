@@ -1,0 +1,256 @@
+import assert from "node:assert/strict";
+import { ClosedError, InterruptedError, RefusedError } from "../src/index.js";
+import { next, scripted } from "./support.js";
+
+scripted("a connection says who it is in the query and in the subprotocols", async ({ server, connect }) => {
+  connect({ app: "shop", token: "a.b.c", metadata: { name: "Ana" } });
+  const visit = await server.visit();
+
+  assert.deepEqual(visit.protocols, ["parley.v1", "bearer.a.b.c"]);
+  assert.deepEqual(Object.fromEntries(visit.query), { app: "shop", name: "Ana" });
+});
+
+scripted("metadata can't use the protocol's own words", async ({ connect }) => {
+  assert.throws(() => connect({ metadata: { resume: "x" } }), /"resume"/);
+});
+
+scripted("requests made before the welcome wait for it, in order", async ({ server, connect }) => {
+  const connection = connect();
+  const first = connection.signal("b", 1);
+  const second = connection.signal("b", 2);
+  const visit = await server.visit();
+  visit.welcome("a");
+
+  assert.equal((await visit.grant("signal")).data, 1);
+  assert.equal((await visit.grant("signal")).data, 2);
+  await Promise.all([first, second]);
+});
+
+scripted("a refusal rejects the request with its code and the time to wait", async ({ open }) => {
+  const { connection, visit } = await open("a");
+  const request = connection.signal("b", {});
+  const { ref } = await visit.hear();
+  visit.say({ type: "error", ref, code: "rate_limited", message: "Too fast.", retryAfterMs: 1000 });
+
+  await assert.rejects(request, (error: unknown) => {
+    assert.ok(error instanceof RefusedError);
+    assert.deepEqual([error.code, error.message, error.retryAfterMs], ["rate_limited", "Too fast.", 1000]);
+    return true;
+  });
+});
+
+scripted(
+  "a lost connection comes back with its token and the last n it has processed",
+  async ({ server, open }) => {
+    const { connection, visit } = await open("a");
+    const heard = next((listener) => connection.on("signal", listener));
+    visit.say({ type: "signal", from: "b", data: 1, n: 4096 });
+    await heard;
+    visit.cut();
+
+    const back = await server.visit();
+    assert.equal(back.query.get("resume"), "token-of-a");
+    assert.equal(back.query.get("n"), "4096");
+  },
+);
+
+scripted("pong moves n on, so that an idle client is not too late", async ({ server, open }) => {
+  const { connection, visit } = await open("a");
+  const ping = connection.request({ action: "ping" });
+  const { ref } = await visit.hear();
+  visit.say({ type: "pong", ref, time: "", n: 9000 });
+  await ping;
+  visit.cut();
+
+  assert.equal((await server.visit()).query.get("n"), "9000");
+});
+
+scripted("a frame whose n is not higher was processed already", async ({ open }) => {
+  const { connection, visit } = await open("a");
+  const seen: unknown[] = [];
+  const last = new Promise<void>((resolve) => {
+    connection.on("signal", ({ data }) => {
+      seen.push(data);
+      if (data === "last") resolve();
+    });
+  });
+  visit.say(
+    { type: "signal", from: "b", data: "first", n: 2 },
+    { type: "signal", from: "b", data: "again", n: 2 },
+    { type: "signal", from: "b", data: "older", n: 1 },
+    { type: "signal", from: "b", data: "last", n: 5 },
+  );
+  await last;
+
+  assert.deepEqual(seen, ["first", "last"]);
+});
+
+scripted("a resumed connection first repeats what was not answered, in order", async ({ server, open }) => {
+  const { connection, visit } = await open("a");
+  const answers = [connection.signal("b", 1), connection.signal("b", 2), connection.signal("b", 3)];
+  await visit.grant("signal");
+  await answers[0];
+  const unanswered = [await visit.hear(), await visit.hear()];
+  visit.cut();
+
+  const back = await server.visit();
+  answers.push(connection.signal("b", 4));
+  back.welcome("a", { resumed: true });
+  const repeated = [await back.grant("signal"), await back.grant("signal"), await back.grant("signal")];
+
+  assert.deepEqual(repeated.slice(0, 2), unanswered);
+  assert.equal(repeated[2]?.data, 4);
+  await Promise.all(answers);
+});
+
+scripted(
+  "a renewed connection has another id, counts n anew and gives up what can't be repeated",
+  async (stage) => {
+    const { connection, visit } = await stage.open("a");
+    const signal = connection.signal("b", 1);
+    await visit.hear();
+    visit.say({ type: "signal", from: "b", data: 0, n: 70 });
+    visit.cut();
+
+    const back = await stage.server.visit();
+    const renewed = next((listener) => connection.on("renewed", listener));
+    back.welcome("a2");
+    await assert.rejects(signal, InterruptedError);
+    const heard = next((listener) => connection.on("signal", listener));
+    back.say({ type: "signal", from: "b", data: "low", n: 3 });
+
+    assert.deepEqual(await renewed, { connectionId: "a2" });
+    assert.equal(connection.connectionId, "a2");
+    assert.ok(connection.isSelf("a"));
+    assert.equal(((await heard) as { data: unknown }).data, "low");
+  },
+);
+
+scripted("a renewed connection presents itself again", async ({ server, open }) => {
+  const { connection, visit } = await open("a");
+  const said = [
+    connection.setPresence({ availability: "available", metadata: { mic: "on" } }),
+    connection.setPresence({ metadata: { camera: "off" } }),
+  ];
+  await visit.grant("presence");
+  await visit.grant("presence");
+  await Promise.all(said);
+  visit.cut();
+
+  const back = await server.visit();
+  back.welcome("a2");
+  const { ref: _, ...presence } = await back.hear();
+
+  assert.deepEqual(presence, {
+    action: "presence",
+    availability: "available",
+    metadata: { mic: "on", camera: "off" },
+  });
+});
+
+for (const code of [1008, 4500, 4501, 4503, 4504, 4505, 4999]) {
+  scripted(`close code ${code} is final, and says why`, async ({ open }) => {
+    const { connection, visit } = await open("a");
+    const closed = next((listener) => connection.on("closed", listener));
+    const waiting = connection.signal("b", 1);
+    visit.say({ type: "error", code: "not_allowed", message: "Not with this token." });
+    visit.close(code);
+
+    const end = (await closed) as ClosedError;
+    assert.deepEqual([end.closeCode, end.code, end.message], [code, "not_allowed", "Not with this token."]);
+    await assert.rejects(waiting, ClosedError);
+    await assert.rejects(connection.opened(), ClosedError);
+    await assert.rejects(connection.signal("b", 2), ClosedError);
+  });
+}
+
+for (const code of [1001, 1011, 1012, 4008, 4009, 4029, 4499]) {
+  scripted(`after close code ${code} the connection comes back`, async ({ server, open }) => {
+    const { visit } = await open("a");
+    visit.close(code);
+
+    assert.equal((await server.visit()).query.get("resume"), "token-of-a");
+  });
+}
+
+scripted(
+  "a connection asks for a token before each attempt, and outlives a failure to get one",
+  async (stage) => {
+    const tokens = ["first", new Error("away"), "third"];
+    const token = async (): Promise<string> => {
+      const given = tokens.shift();
+      if (typeof given === "string") return given;
+      throw given;
+    };
+    const { visit } = await stage.open("a", { token });
+    assert.equal(visit.protocols[1], "bearer.first");
+    visit.cut();
+
+    assert.equal((await stage.server.visit()).protocols[1], "bearer.third");
+  },
+);
+
+scripted("a server that asks clients to go is left in time, and not for good", async ({ server, open }) => {
+  const { visit } = await open("a");
+  visit.say({ type: "goAway", reconnectAfterMs: 5, deadlineMs: 1000, reason: "rollout" });
+
+  assert.equal(await visit.closed, 4000);
+  assert.equal((await server.visit()).query.get("resume"), "token-of-a");
+});
+
+scripted("a quiet path is asked whether anybody is there", async ({ server, connect }) => {
+  connect();
+  const visit = await server.visit();
+  visit.welcome("a", { heartbeatSeconds: 0.02 });
+
+  assert.equal((await visit.hear()).action, "ping");
+});
+
+scripted("closing tells the server so", async ({ open }) => {
+  const { connection, visit } = await open("a");
+  connection.close();
+
+  assert.equal(await visit.closed, 1000);
+  assert.equal(connection.state, "closed");
+});
+
+scripted("what is no frame, or of an unknown type, harms nothing", async ({ open }) => {
+  const { connection, visit } = await open("a");
+  for (const text of ["", "{", "[]", "7", "null", '{"type":7}', '{"type":"later"}']) visit.sayText(text);
+  const signal = connection.signal("b", 1);
+  await visit.grant("signal");
+
+  await signal;
+});
+
+scripted("a backlog has a limit, and passing it has a name", async ({ connect }) => {
+  const connection = connect();
+  const waiting = Array.from({ length: 1000 }, () => connection.signal("b", 1));
+
+  await assert.rejects(connection.signal("b", 1), { code: "backlog_full" });
+  connection.close();
+  assert.ok((await Promise.allSettled(waiting)).every(({ status }) => status === "rejected"));
+});
+
+scripted("a listener that throws keeps nothing from the others", async ({ open }) => {
+  const { connection, visit } = await open("a");
+  const reported: unknown[] = [];
+  globalThis.reportError = (error) => reported.push(error);
+  connection.on("signal", () => {
+    throw new Error("mine");
+  });
+  const heard = next((listener) => connection.on("signal", listener));
+  visit.say({ type: "signal", from: "b", data: 1, n: 1 });
+
+  await heard;
+  assert.deepEqual(reported, [new Error("mine")]);
+});
+
+scripted("REST is asked as the same client", async ({ server, connect }) => {
+  server.pages.set("/v1/ice-servers", { status: 200, body: { iceServers: [], ttl: 60 } });
+  const connection = connect({ app: "shop", token: "a.b.c" });
+  const response = await connection.http("/v1/ice-servers");
+
+  assert.equal(response.status, 200);
+  assert.deepEqual(server.asked, [{ url: "/v1/ice-servers?app=shop", authorization: "Bearer a.b.c" }]);
+});

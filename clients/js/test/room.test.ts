@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { join, RefusedError, type Room } from "../src/index.js";
+import type { Visit } from "./server.js";
+import { next, type Stage, scripted } from "./support.js";
+
+const member = (connectionId: string, more: object = {}) => ({
+  connectionId,
+  userId: null,
+  deviceId: null,
+  metadata: {},
+  availability: "online",
+  polite: true,
+  ...more,
+});
+
+const joined = (position: number, members: object[], more: object = {}) => ({
+  room: "r",
+  epoch: "e1",
+  position,
+  members,
+  recovered: false,
+  missed: [],
+  ...more,
+});
+
+const chat = (position: number, text: string, more: object = {}) => ({
+  type: "chat",
+  room: "r",
+  position,
+  id: `id-${text}`,
+  from: "b",
+  userId: null,
+  text,
+  data: null,
+  time: "2026-01-31T12:00:00.000Z",
+  ...more,
+});
+
+/** Be `a`, in the room `r` with `b`, at position 2. */
+async function together(stage: Stage): Promise<{ room: Room; visit: Visit }> {
+  const { connection, visit } = await stage.open("a");
+  const joining = join(connection, "r");
+  await visit.grant("join", joined(2, [member("b")]));
+  return { room: await joining, visit };
+}
+
+scripted("a room knows the others and not itself", async (stage) => {
+  const { connection, visit } = await stage.open("a");
+  const joining = join(connection, "r", { metadata: { seat: 4 } });
+  const request = await visit.grant("join", joined(2, [member("a"), member("b")]));
+  const room = await joining;
+
+  assert.deepEqual(request.metadata, { seat: 4 });
+  assert.deepEqual([...room.members.keys()], ["b"]);
+  assert.deepEqual(room.place, { epoch: "e1", position: 2 });
+});
+
+scripted("a refused join rejects with the server's code", async (stage) => {
+  const { connection, visit } = await stage.open("a");
+  const joining = join(connection, "r");
+  const { ref } = await visit.hear();
+  visit.say({ type: "error", ref, code: "room_full", message: "Eight are here already." });
+
+  await assert.rejects(joining, (error) => error instanceof RefusedError && error.code === "room_full");
+});
+
+scripted("members come, change and go", async (stage) => {
+  const { room, visit } = await together(stage);
+  const story: string[] = [];
+  room.on("joined", ({ connectionId }) => story.push(`${connectionId} came`));
+  room.on("changed", ({ connectionId, availability }) => story.push(`${connectionId} is ${availability}`));
+  room.on("left", ({ member: { connectionId }, reason }) => story.push(`${connectionId} went: ${reason}`));
+  const end = next((listener) => room.on("chat", listener));
+  visit.say(
+    { type: "member.joined", room: "r", position: 3, member: member("c") },
+    { type: "member.changed", room: "r", connectionId: "c", availability: "busy", metadata: { x: 1 } },
+    { type: "member.left", room: "r", position: 4, connectionId: "b", reason: "disconnected" },
+    { type: "member.joined", room: "other", position: 3, member: member("d") },
+    chat(5, "end"),
+  );
+  await end;
+
+  assert.deepEqual(story, ["c came", "c is busy", "b went: disconnected"]);
+  assert.deepEqual([...room.members.values()], [member("c", { availability: "busy", metadata: { x: 1 } })]);
+});
+
+scripted("what comes in one breath with the answer to a join is not lost", async (stage) => {
+  const { connection, visit } = await stage.open("a");
+  const joining = join(connection, "r");
+  const { ref } = await visit.hear();
+  visit.say({ type: "ok", ref, ...joined(2, []) }, chat(3, "first"), chat(4, "second"));
+  const room = await joining;
+  const texts: string[] = [];
+  room.on("chat", ({ text }) => texts.push(text));
+  visit.say(chat(5, "third"));
+  while (texts.length < 3) await next((listener) => room.on("chat", listener));
+
+  assert.deepEqual(texts, ["first", "second", "third"]);
+});
+
+scripted("a frame of a known position is not applied again", async (stage) => {
+  const { room, visit } = await together(stage);
+  const texts: string[] = [];
+  room.on("chat", ({ text }) => texts.push(text));
+  visit.say(chat(3, "once"), chat(3, "twice"), chat(4, "end"));
+  while (texts.at(-1) !== "end") await next((listener) => room.on("chat", listener));
+
+  assert.deepEqual(texts, ["once", "end"]);
+});
+
+scripted("a gap is seen at once, and filled by joining again from the last place", async (stage) => {
+  const { room, visit } = await together(stage);
+  const texts: string[] = [];
+  room.on("chat", ({ text }) => texts.push(text));
+  visit.say(chat(5, "third"));
+  const request = await visit.grant(
+    "join",
+    joined(5, [member("b")], {
+      recovered: true,
+      missed: [chat(3, "first"), chat(4, "second"), chat(5, "third")],
+    }),
+  );
+  visit.say(chat(6, "fourth"));
+  while (texts.length < 4) await next((listener) => room.on("chat", listener));
+
+  assert.deepEqual(request.since, { epoch: "e1", position: 2 });
+  assert.deepEqual(texts, ["first", "second", "third", "fourth"]);
+});
+
+scripted("a renewed connection joins again from its last place and sees who came and went", async (stage) => {
+  const { room, visit } = await together(stage);
+  const story: string[] = [];
+  room.on("joined", ({ connectionId }) => story.push(`${connectionId} came`));
+  room.on("left", ({ member: { connectionId } }) => story.push(`${connectionId} went`));
+  room.on("chat", ({ text }) => story.push(text));
+  visit.cut();
+
+  const back = await stage.server.visit();
+  back.welcome("a2");
+  const rejoined = next((listener) => room.on("rejoined", listener));
+  const request = await back.grant(
+    "join",
+    // what was left of us from before is still a member for a while, and is not shown
+    joined(6, [member("a"), member("c")], { recovered: true, missed: [chat(3, "while you were away")] }),
+  );
+
+  assert.deepEqual(await rejoined, { recovered: true, renewed: true });
+  assert.deepEqual(request.since, { epoch: "e1", position: 2 });
+  assert.deepEqual(story, ["while you were away", "b went", "c came"]);
+});
+
+scripted("chat resolves once it is durable", async (stage) => {
+  const { room, visit } = await together(stage);
+  const posting = room.chat("hello", { id: "mine", data: { mood: "good" } });
+  const request = await visit.grant("chat", { room: "r", id: "mine", position: 3, time: "now" });
+
+  assert.deepEqual(
+    { ...request, ref: "" },
+    {
+      action: "chat",
+      ref: "",
+      room: "r",
+      id: "mine",
+      text: "hello",
+      data: { mood: "good" },
+    },
+  );
+  assert.equal((await posting).position, 3);
+});
+
+scripted(
+  "interrupted chat is posted again after the room, in order, unless the stream shows it",
+  async (stage) => {
+    const { room, visit } = await together(stage);
+    const postings = [
+      room.chat("one", { id: "1" }),
+      room.chat("two", { id: "2" }),
+      room.chat("three", { id: "3" }),
+    ];
+    await visit.hear();
+    await visit.hear();
+    await visit.hear();
+    visit.cut();
+
+    const back = await stage.server.visit();
+    back.welcome("a2");
+    const arrived = chat(3, "one", { id: "1", from: "a" });
+    await back.grant("join", joined(4, [member("b")], { recovered: true, missed: [arrived] }));
+    const again = [await back.grant("chat", { position: 5 }), await back.grant("chat", { position: 6 })];
+
+    assert.deepEqual(
+      again.map(({ id }) => id),
+      ["2", "3"],
+    );
+    assert.deepEqual(
+      (await Promise.all(postings)).map(({ position }) => position),
+      [3, 5, 6],
+    );
+  },
+);
+
+scripted("a member that was removed is out, and is told so", async (stage) => {
+  const { room, visit } = await together(stage);
+  const removed = next((listener) => room.on("removed", listener));
+  visit.say({ type: "member.left", room: "r", position: 3, connectionId: "a", reason: "removed" });
+
+  assert.equal(((await removed) as RefusedError).code, "removed");
+});
+
+scripted("a member that had expired joins again", async (stage) => {
+  const { visit } = await together(stage);
+  visit.say({ type: "member.left", room: "r", position: 3, connectionId: "a", reason: "expired" });
+
+  assert.equal((await visit.hear()).action, "join");
+});
+
+scripted("leaving a room that one is no member of is no error", async (stage) => {
+  const { room, visit } = await together(stage);
+  const leaving = room.leave();
+  const { ref } = await visit.hear();
+  visit.say({ type: "error", ref, code: "not_member", message: "You are not in this room." });
+
+  await leaving;
+});
