@@ -15,12 +15,18 @@ class Nats:
 
     name = "nats"
 
-    def __init__(self, folder: Path, *, port: int | None = None, host: str = LOOPBACK) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, host: str = LOOPBACK, log: Path | None = None) -> None:
         self.folder = folder
         self.host = host
+        self.log = log or folder.parent / "nats.log"
         self.port = port or free_port(host)
         self._server_name = f"parley-{secrets.token_hex(4)}"  # so that we never take another's server for ours
         self.url = f"nats://{host}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return f"{self.host}:{self.port}"
 
     async def prepare(self) -> None:
         """Make the folder; the server does the rest."""
@@ -37,7 +43,7 @@ class Nats:
                 *("--jetstream", "--store_dir", str(self.folder)),
                 *("--name", self._server_name),
             ),
-            log=self.folder.parent / "nats.log",
+            log=self.log,
             stop_signal=signal.SIGINT,  # as SIGTERM, but ends with code 0
             death_signal=signal.SIGINT,
         )

@@ -83,6 +83,11 @@ class Postgres:
         """Where the database is; it has a password because loopback is shared with everybody on the machine."""
         return f"postgresql://{USER}:{self._password_file.read_text().strip()}@{self.host}:{self.port}/{DATABASE}"
 
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return f"{self.host}:{self.port}"
+
     async def prepare(self) -> None:
         """Make the cluster and its database where there is none."""
         version = self.folder / "PG_VERSION"

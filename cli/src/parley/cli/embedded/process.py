@@ -22,7 +22,7 @@ from parley.cli.embedded.account import Account
 from parley.cli.problem import Problem
 
 PR_SET_PDEATHSIG = 1
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.03
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Process:
         self.program = program
         account = program.account
         with program.log.open("ab") as log:
+            self.log_offset = log.tell()
             try:
                 self._popen = subprocess.Popen(  # noqa: S603 - the programs are our own, without a shell
                     program.argv,

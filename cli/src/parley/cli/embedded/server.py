@@ -20,6 +20,10 @@ class Embedded(Protocol):
         """Where clients find it; known before it runs, and the same after a restart."""
 
     @property
+    def address(self) -> str:
+        """``host:port`` of the same."""
+
+    @property
     def program(self) -> Program:
         """What to run, once prepared."""
 

@@ -1,0 +1,85 @@
+"""
+The command line: every command and its options, nothing of what they do.
+
+A command's own module is imported when it runs, so that `parley status` does not pay for what `parley up` needs.
+"""
+# ruff: noqa: PLC0415 - see above
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from parley.cli.problem import Problem
+
+app = typer.Typer(
+    help="Self-hosted signaling and realtime for WebRTC.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def up(
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=N", help="Run N of a service (gateway, presence, rooms, history). Repeatable."),
+    ] = None,
+) -> None:
+    """
+    Start everything and keep it running; Ctrl-C stops it.
+
+    One front door at http://127.0.0.1:8080 (PARLEY_PORT), all data in .parley here (PARLEY_DATA). NATS and PostgreSQL
+    come along; set NATS_URL or DATABASE_URL to use others. Several instances run side by side with different ports
+    and folders.
+    """
+    from parley.cli.up import up as run
+
+    run(scale or [])
+
+
+@app.command()
+def down() -> None:
+    """Stop what runs on PARLEY_DATA (.parley here)."""
+    from parley.cli.down import down as run
+
+    typer.echo(run())
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: addresses, process ids, readiness.")] = False,
+) -> None:
+    """Show the parts of what runs on PARLEY_DATA, and whether they are ready."""
+    from parley.cli.status import print_status
+    from parley.cli.status import status as ask
+
+    found = ask()
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        print_status(found)
+
+
+def main() -> None:
+    """Run a command."""
+    telling(app)
+
+
+def telling(command: Callable[[], None]) -> None:
+    """Run *command*; what is wrong is said in a sentence, not a trace."""
+    try:
+        command()
+    except Problem as problem:
+        sys.stderr.write(f"parley: {problem}\n")
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

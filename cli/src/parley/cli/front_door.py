@@ -1,0 +1,154 @@
+"""
+The front door: Caddy's configuration, one origin for everything.
+
+The same map as the Ingress on a cluster. Paths are told apart as they were sent, before any decoding, because a room
+may be called ``a/b``, which is ``a%2Fb`` there and must stay so on its way.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TEMPLATE = """\
+# Written by `parley up` at every start: changes are lost.
+{{
+	admin off
+	auto_https off
+	skip_install_trust
+	persist_config off
+	storage file_system {storage}
+	grace_period 1s
+	log {{
+		level WARN
+	}}
+	servers {{
+		protocols h1
+	}}
+}}
+
+(to) {{
+	reverse_proxy {{args[:]}} {{
+		lb_policy least_conn
+		lb_try_duration 5s
+		lb_try_interval 100ms
+		fail_duration 2s
+		flush_interval -1
+	}}
+}}
+
+http://{listen} {{
+	bind {host}
+
+	@socket {{
+		header_regexp Connection (?i)upgrade
+		header_regexp Upgrade (?i)^websocket$
+	}}
+	handle @socket {{
+		import to {sockets}
+	}}
+
+	@health path /readyz /livez
+	handle @health {{
+		reverse_proxy {control}
+	}}
+
+	@say {{
+		method POST
+		vars_regexp {{http.request.orig_uri}} ^/v1/rooms/[^/?]+/messages/?(\\?|$)
+	}}
+	handle @say {{
+		import to {rooms}
+	}}
+
+	@history vars_regexp {{http.request.orig_uri}} ^/v1/(rooms/[^/?]+/messages|calls|analytics)([/?]|$)
+	handle @history {{
+		import to {history}
+	}}
+
+	@presence vars_regexp {{http.request.orig_uri}} ^/(v1/connections|discovery)([/?]|$)
+	handle @presence {{
+		import to {presence}
+	}}
+
+	@rooms vars_regexp {{http.request.orig_uri}} ^/v1/(rooms|ice-servers)([/?]|$)
+	handle @rooms {{
+		import to {rooms}
+	}}
+
+	@management vars_regexp {{http.request.orig_uri}} ^(/[^?]*)?/(@|%40)connections([/?]|$)
+	handle @management {{
+		import to {management}
+	}}
+
+	@peerjs vars_regexp {{http.request.orig_uri}} ^(/[^?]*)?/peerjs/(id|peers)([/?]|$)
+	handle @peerjs {{
+		import to {management}
+	}}
+
+	@nothing path /v1/*
+	handle @nothing {{
+		header Content-Type application/json
+		respond `{{"code":"not_found","message":"There is nothing at this path."}}` 404
+	}}
+
+	handle {{
+{web}
+	}}
+
+	handle_errors {{
+		@missing expression `{{err.status_code}} in [404, 405]`
+		respond @missing "{{err.status_code}} {{err.status_text}}"
+		header Content-Type application/json
+		header Retry-After 2
+		respond `{{"code":"degraded","message":"The part behind this path does not answer; /readyz says which."}}`
+	}}
+}}
+"""
+
+BUILT = """\
+		root * {root}
+		encode gzip
+		@immutable path /assets/*
+		header @immutable Cache-Control "public, max-age=31536000, immutable"
+		try_files {{path}} /index.html
+		file_server"""
+
+NOT_BUILT = """\
+		header Content-Type "text/html; charset=utf-8"
+		respond `<!doctype html><title>Parley</title><h1>Parley runs</h1><p>The call page is not built yet: \
+<code>make run</code> builds it. Sockets and the API at this address work without it.</p>`"""
+
+
+@dataclass(frozen=True)
+class Upstreams:
+    """Who answers what, as ``host:port`` each."""
+
+    sockets: Sequence[str]
+    """Where gateways take WebSockets."""
+    management: Sequence[str]
+    """Where gateways take HTTP."""
+    presence: Sequence[str]
+    rooms: Sequence[str]
+    history: Sequence[str]
+    control: str
+    """The supervisor."""
+
+
+def caddyfile(address: str, upstreams: Upstreams, storage: Path, web: Path | None) -> str:
+    """Return the configuration of a front door at *address* (``host:port``), serving the built page in *web*."""
+    return TEMPLATE.format(
+        listen=address,
+        host=address.rpartition(":")[0],
+        storage=_quoted(storage),
+        sockets=" ".join(upstreams.sockets),
+        management=" ".join(upstreams.management),
+        presence=" ".join(upstreams.presence),
+        rooms=" ".join(upstreams.rooms),
+        history=" ".join(upstreams.history),
+        control=upstreams.control,
+        web=BUILT.format(root=_quoted(web)) if web else NOT_BUILT,
+    )
+
+
+def _quoted(path: Path) -> str:
+    return f'"{path}"'

@@ -1,0 +1,120 @@
+"""
+What an instance leaves in its data folder: who runs it, where its parts are, and a lock that says it does.
+
+The lock is the truth about "runs": the kernel lets go of it when its holder is gone, however it went. The state is
+what that holder last wrote.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from parley.cli.problem import Problem
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A process, told apart from a later one with the same number by when it started."""
+
+    name: str
+    pid: int
+    started: float
+
+
+class State(msgspec.Struct, frozen=True, rename="camel"):
+    """What a supervisor writes down for ``status``, ``down`` and its successor."""
+
+    pid: int
+    """The supervisor."""
+    since: str
+    control: str
+    """``host:port`` where it answers ``/readyz``."""
+    front_door: str
+    nats: str
+    database: str
+    processes: list[Running]
+
+
+class Instance:
+    """One data folder, whether somebody runs on it or not."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.logs = folder / "logs"
+        self._state = folder / "state.json"
+        self._lock = folder / "lock"
+
+    def make(self) -> None:
+        """Make the folder, for its owner's eyes only: passwords and the token secret lie in it."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.logs.mkdir(exist_ok=True)
+        except OSError as error:
+            raise Problem(f"{self.folder} cannot be used for data ({error.strerror}): set PARLEY_DATA.") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the instance; raise a Problem that names who already does."""
+        with self._lock.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Problem(self._who_runs()) from error
+            yield
+
+    @property
+    def runs(self) -> bool:
+        """Whether somebody holds the lock now."""
+        try:
+            with self._lock.open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def write(self, state: State) -> None:
+        """Replace the state; a reader sees the old one or the new one."""
+        draft = self._state.with_suffix(".new")
+        draft.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
+        draft.chmod(0o600)
+        draft.replace(self._state)
+
+    def read(self) -> State | None:
+        """Return what was last written, or None."""
+        try:
+            return msgspec.json.decode(self._state.read_bytes(), type=State)
+        except (FileNotFoundError, msgspec.DecodeError):  # none, or of another version of ours
+            return None
+
+    def forget(self) -> None:
+        """Take the state away: nothing of it runs any more."""
+        self._state.unlink(missing_ok=True)
+
+    def secret(self, name: str, make: str) -> str:
+        """Return the secret kept under *name*; the first to ask writes *make* there."""
+        path = self.folder / name
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(make)
+        except FileExistsError:
+            return path.read_text().strip()
+        return make
+
+    def _who_runs(self) -> str:
+        state = self.read()
+        who = f" (process {state.pid}, since {state.since}) at {state.front_door}" if state else ""
+        return (
+            f"Parley already runs on {self.folder}{who}: stop it with `parley down`, "
+            "or give this one its own PARLEY_DATA and PARLEY_PORT."
+        )
+
+
+def now() -> str:
+    """Return the time as people at this machine read it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S")
