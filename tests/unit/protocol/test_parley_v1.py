@@ -1,0 +1,193 @@
+"""parley.v1 on paper: what each frame asks for, and how each say is written (protocols.md section 0)."""
+
+import json
+from typing import get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parley.protocol import requests as ask
+from parley.protocol import says
+from parley.protocol.codes import ErrorCode, Refusal
+from parley.protocol.dialects import Misunderstood
+from parley.protocol.dialects.parley_v1 import ParleyV1, Pong
+
+DIALECT = ParleyV1()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=12,
+)
+ACTIONS = st.sampled_from(["join", "leave", "signal", "send", "chat", "presence", "token", "ping", "x", "", None, 3])
+FIELDS = st.sampled_from(["ref", "room", "to", "data", "id", "text", "since", "metadata", "availability", "token"])
+
+
+def decode(frame):
+    (request,) = DIALECT.decode(json.dumps(frame).encode())
+    return request
+
+
+def refusal(frame):
+    with pytest.raises(Misunderstood) as raised:
+        DIALECT.decode(frame if isinstance(frame, bytes) else json.dumps(frame).encode())
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("frame", "request_"),
+    [
+        ({"action": "join", "room": "r", "ref": "1"}, ask.Join(room="r", ref="1")),
+        (
+            {"action": "join", "room": "r", "since": {"epoch": "e", "position": 4}, "metadata": {"a": 1}},
+            ask.Join(room="r", since=ask.Since("e", 4), metadata={"a": 1}),
+        ),
+        ({"action": "leave", "room": "r"}, ask.Leave(room="r")),
+        ({"action": "presence", "availability": "busy"}, ask.SetPresence(availability="busy")),
+        ({"action": "token", "token": "t"}, ask.RefreshToken(token="t")),
+        ({"action": "ping", "ref": "p"}, ask.Ping(ref="p")),
+        ({"action": "ping", "unknown": "members are ignored"}, ask.Ping()),
+    ],
+)
+def test_a_frame_asks_for(frame, request_):
+    assert decode(frame) == request_
+
+
+def test_data_keeps_the_bytes_that_the_client_wrote():
+    """`data` is opaque: digits, order, doubled keys and spaces stay."""
+    data = b'{ "n": 1.10, "n": 1e2, "x": 12345678901234567890123 }'
+
+    (request,) = DIALECT.decode(b'{"action":"send","room":"r","data":%b}' % data)
+
+    assert bytes(request.data) == data
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"", ErrorCode.BAD_FRAME),
+        (b"x", ErrorCode.BAD_FRAME),
+        (b"[]", ErrorCode.BAD_FRAME),
+        (b'"join"', ErrorCode.BAD_FRAME),
+        (b'{"action":"join","room":"\\ud800"}', ErrorCode.BAD_FRAME),
+        (b"[" * 100_000, ErrorCode.BAD_FRAME),
+        (b'{"action":"send","room":"r","data":' + b"[" * 60_000 + b"]" * 60_000 + b"}", ErrorCode.BAD_FRAME),
+        ({}, ErrorCode.BAD_REQUEST),
+        ({"action": 3}, ErrorCode.BAD_REQUEST),
+        ({"action": "fly"}, ErrorCode.UNKNOWN_ACTION),
+        ({"action": "Join", "room": "r"}, ErrorCode.UNKNOWN_ACTION),
+        ({"action": "join"}, ErrorCode.BAD_REQUEST),
+        ({"action": "join", "room": 3}, ErrorCode.BAD_REQUEST),
+        ({"action": "join", "room": ""}, ErrorCode.BAD_REQUEST),
+        ({"action": "join", "room": "é" * 513}, ErrorCode.BAD_REQUEST),
+        ({"action": "join", "room": "a\0b"}, ErrorCode.BAD_REQUEST),
+        ({"action": "join", "room": "r", "metadata": {"a": "\0"}}, ErrorCode.BAD_REQUEST),
+        ({"action": "join", "room": "r", "metadata": {"a": "x" * 4096}}, ErrorCode.TOO_LARGE),
+        ({"action": "send", "room": "r"}, ErrorCode.BAD_REQUEST),
+        ({"action": "presence", "availability": "inCall"}, ErrorCode.BAD_REQUEST),
+        ({"action": "chat", "room": "r", "id": "", "text": "t"}, ErrorCode.BAD_REQUEST),
+        ({"action": "ping", "ref": 3}, ErrorCode.BAD_REQUEST),
+        ({"action": "ping", "ref": "x" * 65}, ErrorCode.BAD_REQUEST),
+    ],
+)
+def test_a_wrong_frame_is_refused_with_its_code(frame, code):
+    assert refusal(frame).code == code
+
+
+def test_a_refusal_carries_the_ref_if_one_could_be_read():
+    assert refusal({"action": "fly", "ref": "7"}).ref == "7"
+    assert refusal({"action": "join", "ref": "7"}).ref == "7"
+    assert refusal({"action": "join", "room": "", "ref": "7"}).ref == "7"
+    assert refusal({"action": "join", "ref": ["no", "ref"]}).ref is None
+
+
+@pytest.mark.parametrize("room", ["a.b", "a b", ">", "*", "a\nb", "😀", "x" * 1024, "a/b", "%2F", " "])
+def test_a_room_may_have_any_name(room):
+    assert decode({"action": "join", "room": room}) == ask.Join(room=room)
+
+
+@given(st.one_of(st.binary(), JSON.map(lambda value: json.dumps(value).encode())))
+def test_no_bytes_get_more_than_an_answer(frame):
+    try:
+        requests = DIALECT.decode(frame)
+    except Misunderstood:
+        return
+    assert isinstance(requests[0], ask.Request)
+
+
+@given(ACTIONS, st.dictionaries(FIELDS, JSON))
+def test_no_fields_get_more_than_an_answer(action, fields):
+    try:
+        requests = DIALECT.decode(json.dumps({"action": action, **fields}).encode())
+    except Misunderstood:
+        return
+    msgspec.json.encode(requests)
+
+
+SAID = [
+    says.MemberLeft(room="r", position=2, connection_id="c", reason="left"),
+    says.Ok(ref="1"),
+    says.ChatOk(ref="1", room="r", id="i", position=3, time="t"),
+    says.JoinOk(ref="1", room="r", epoch="e", position=1, members=[], recovered=False, missed=[]),
+    says.SignalFrom(from_="c", data=msgspec.Raw(b"[1.10]")),
+    says.Message(room="r", from_="c", data=msgspec.Raw(b"{}")),
+    says.Error(ref="1", code=ErrorCode.ROOM_FULL, message="m"),
+    says.ChatPosted(room="r", position=1, id="i", from_="c", user_id=None, text="t", data=None, time="t"),
+    says.MemberChanged(room="r", connection_id="c", availability="busy", metadata={}),
+    says.MemberJoined(
+        room="r",
+        position=1,
+        member=says.Member(
+            connection_id="c", user_id="u", device_id=None, metadata={"a": 1}, availability="online", polite=False
+        ),
+    ),
+]
+
+
+def test_every_kind_of_say_has_an_example_here():
+    assert {type(say) for say in SAID} | {says.Close} == set(get_args(says.AnySay))
+
+
+@pytest.mark.parametrize("say", SAID, ids=lambda say: type(say).__name__)
+def test_a_say_is_written_with_its_type_and_its_place(say):
+    frame = json.loads(DIALECT.encode(say, 4096))
+
+    plain = json.loads(msgspec.json.encode(say))
+    assert frame == {**plain, "type": plain["type"].removesuffix(".join").removesuffix(".chat"), "n": 4096}
+
+
+def test_the_words_of_a_new_member():
+    """The names are the SDKs'; none may change."""
+    assert json.loads(DIALECT.encode(SAID[-1], 7)) == {
+        "type": "member.joined",
+        "n": 7,
+        "room": "r",
+        "position": 1,
+        "member": {
+            "connectionId": "c",
+            "userId": "u",
+            "deviceId": None,
+            "metadata": {"a": 1},
+            "availability": "online",
+            "polite": False,
+        },
+    }
+
+
+def test_an_order_to_close_has_no_words():
+    assert DIALECT.encode(says.Close(session=1, code=4503, reason="replaced"), 1) is None
+
+
+def test_an_error_that_waiting_cures_says_how_long():
+    frame = json.loads(DIALECT.refuse(Refusal(ErrorCode.RATE_LIMITED, "Slower."), "1", "c", "q"))
+
+    assert frame == {"type": "error", "ref": "1", "code": "rate_limited", "message": "Slower.", "retryAfterMs": 1000}
+
+
+def test_an_error_that_waiting_does_not_cure_says_no_time():
+    assert b"retryAfterMs" not in DIALECT.refuse(Refusal(ErrorCode.NOT_ALLOWED, "No."), None, "c", "q")
+
+
+def test_a_pong_tells_the_place():
+    assert json.loads(DIALECT.write(Pong(ref="1", time="t", n=5))) == {"type": "pong", "ref": "1", "time": "t", "n": 5}

@@ -1,0 +1,142 @@
+"""The registry of connections: who lives, where, in which session."""
+
+from parley.protocol.commands import Asked, Closed, Opened, Profile
+from parley.protocol.envelope import Place
+from parley.protocol.registry import GRACE_MS, REMEMBER_CLOSED_MS, Registry
+from parley.protocol.requests import Leave
+
+
+def at(time=1_000, writer="g1"):
+    return Place(partition=0, sequence=time, index=0, time=time, writer=writer)
+
+
+def opened(id_, *, device=None, user=None, app="a", resumable=True):
+    profile = Profile(user_id=user, device_id=device)
+    return Opened(app=app, connection=id_, profile=profile, dialect="parley.v1", resumable=resumable)
+
+
+def asked(id_, session=1):
+    return Asked(app="a", connection=id_, session=session, request=Leave(room="r"))
+
+
+def closed(id_, session=1):
+    return Closed(app="a", connection=id_, session=session, reason="disconnected", code=1000)
+
+
+def test_the_same_device_replaces_its_older_connection():
+    registry = Registry()
+    registry.opened(opened("c1", user="ana", device="d"), at())
+
+    ended = registry.opened(opened("c2", user="ana", device="d"), at())
+
+    assert [row.id for row in ended] == ["c1"]
+    assert not registry.connections["c1"].live
+    assert registry.connections["c2"].live
+
+
+def test_a_device_of_another_user_or_app_replaces_nobody():
+    registry = Registry()
+    registry.opened(opened("c1", user="ana", device="d"), at())
+
+    assert registry.opened(opened("c2", user="eve", device="d"), at()) == []
+    assert registry.opened(opened("c3", user="ana", device="d", app="b"), at()) == []
+
+
+def test_without_a_device_nobody_is_replaced():
+    registry = Registry()
+    registry.opened(opened("c1", user="ana"), at())
+
+    assert registry.opened(opened("c2", user="ana"), at()) == []
+
+
+def test_a_session_ends_once():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+
+    assert [row.id for row in registry.closed(closed("c1"), at())] == ["c1"]
+    assert registry.closed(closed("c1"), at()) == []
+
+
+def test_an_event_of_a_closed_session_is_void():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.closed(closed("c1"), at())
+
+    assert registry.heard(asked("c1"), at()) is None
+
+
+def test_an_event_of_an_older_session_is_void():
+    registry = Registry()
+    registry.heard(asked("c1", session=2), at(writer="g2"))
+
+    assert registry.heard(asked("c1", session=1), at()) is None
+    assert registry.closed(closed("c1", session=1), at()) == []
+    assert registry.connections["c1"].gateway == "g2"
+
+
+def test_a_newer_session_moves_the_connection():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.closed(closed("c1"), at())
+
+    row = registry.heard(asked("c1", session=2), at(writer="g2"))
+
+    assert row is not None
+    assert row.live
+    assert registry.connections.of_gateway == {"g2": {"c1": None}}
+
+
+def test_a_lost_gateway_ends_at_once_what_cannot_resume():
+    registry = Registry()
+    registry.opened(opened("c1", resumable=False), at())
+    registry.opened(opened("c2"), at())
+
+    assert [row.id for row in registry.gateway_lost("g1", at(2_000))] == ["c1"]
+
+
+def test_a_lost_gateway_is_lost_once():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.gateway_lost("g1", at(2_000))
+
+    assert registry.gateway_lost("g1", at(9_000)) == []
+    assert registry.lost["g1"].since == 2_000
+
+
+def test_the_grace_ends_the_rest():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.gateway_lost("g1", at(2_000))
+
+    assert registry.tick(at(2_000 + GRACE_MS - 1)) == []
+    assert [row.id for row in registry.tick(at(2_000 + GRACE_MS))] == ["c1"]
+    assert len(registry.lost) == 0
+
+
+def test_a_gateway_that_was_only_asleep_keeps_its_connections():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.gateway_lost("g1", at(2_000))
+
+    registry.gateway_back("g1")
+
+    assert registry.tick(at(2_000 + GRACE_MS)) == []
+
+
+def test_a_backend_removes_only_of_its_own_app():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+
+    assert registry.removed("c1", "b", at()) == []
+    assert [row.id for row in registry.removed("c1", "a", at())] == ["c1"]
+
+
+def test_closed_sessions_are_forgotten_after_a_while():
+    """The registry does not grow with everybody who ever came."""
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.closed(closed("c1"), at())
+
+    registry.opened(opened("c2"), at(1_000 + REMEMBER_CLOSED_MS))
+
+    assert "c1" not in registry.connections
