@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from parley.kit.lifecycle import CannotStart
+from parley.kit.statements import trace_statements
+from parley.kit.telemetry import recording
 
 _CONNECT_SECONDS = 5
 _STATEMENT_SECONDS = 30
@@ -39,6 +41,8 @@ async def database(url: str, name: str, *, pool: int = 5) -> AsyncIterator[Async
             "server_settings": {"application_name": f"parley-{name}", "jit": "off"},
         },
     )
+    if recording():
+        trace_statements(engine)
     try:
         yield engine
     finally:
@@ -71,12 +75,16 @@ async def check_schema(engine: AsyncEngine, package: str) -> None:
     if found is None:
         raise CannotStart(f"The database has no schema {schema!r} yet: run `{command}`.")
     if found not in known:
-        raise CannotStart(
-            f"The schema {schema!r} is at {found!r}, which this version of {package} does not know:"
-            " run a newer version.",
-        )
+        raise unknown(schema, found, package)
     if found != known[-1]:
         raise CannotStart(f"The schema {schema!r} is at {found!r}, but {known[-1]!r} is needed: run `{command}`.")
+
+
+def unknown(schema: str, revision: str, package: str) -> CannotStart:
+    """Return the refusal of a schema that a newer version of *package* has made."""
+    return CannotStart(
+        f"The schema {schema!r} is at {revision!r}, which this version of {package} does not know: run a newer version."
+    )
 
 
 async def current_revision(connection: AsyncConnection, schema: str) -> str | None:

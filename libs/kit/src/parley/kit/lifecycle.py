@@ -80,6 +80,8 @@ async def background(work: Coroutine[Any, Any, Any], name: str) -> AsyncIterator
         if len(errors.exceptions) > 1:
             raise
         raise errors.exceptions[0] from None  # the one error as it is, so that callers can tell what it was
+    finally:
+        work.close()  # a block that fails at once ends it before it began
 
 
 def run(main: Main[S], kind: type[S]) -> None:
@@ -114,7 +116,8 @@ def _arguments(service: str, kind: type[Common]) -> argparse.Namespace:
 async def _migrate(settings: Common, service: str) -> None:
     from parley.kit.migrate import migrate  # noqa: PLC0415 - the gateway must not import SQLAlchemy
 
-    await migrate(settings.database_url, f"parley.{service}")  # type: ignore[attr-defined] # _arguments looked
+    applied = await migrate(settings.database_url, f"parley.{service}")  # type: ignore[attr-defined] # _arguments looked
+    _log.info("migrated", service=service, revisions=applied)
 
 
 async def _watched(work: Awaitable[None], service: str) -> int:

@@ -7,19 +7,16 @@ what comes before it (``down_revision``) and uses ``from alembic import op``; na
 
 from importlib.resources import as_file, files
 
-import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from parley.kit.db import current_revision, database, revisions, schema_of
+from parley.kit.db import current_revision, database, revisions, schema_of, unknown
 from parley.kit.lifecycle import CannotStart
 
 _LOCK_TIMEOUT = "5s"
 """How long a migration waits for a table that is in use, before it gives up rather than block everybody behind it."""
 _TURN_TIMEOUT = "120s"
 """How long a replica waits for another one that migrates."""
-
-_log = structlog.get_logger("parley.migrate")
 
 
 async def migrate(database_url: str, package: str) -> list[str]:
@@ -28,18 +25,18 @@ async def migrate(database_url: str, package: str) -> list[str]:
     known = revisions(package)
     try:
         async with database(database_url, f"{schema}-migrate", pool=1) as engine, engine.connect() as connection:
-            if known and await current_revision(connection, schema) == known[-1]:
+            found = await current_revision(connection, schema)
+            if known and found == known[-1]:
                 return []
+            if found and found not in known:
+                raise unknown(schema, found, package)
             await connection.rollback()
             async with connection.begin():
-                applied = await connection.run_sync(_upgrade, package, schema)
+                return await connection.run_sync(_upgrade, package, schema)
     except (OSError, TimeoutError) as error:
         raise CannotStart(f"PostgreSQL does not answer ({error}): start it, or correct DATABASE_URL.") from error
     except DBAPIError as error:
         raise CannotStart(f"The schema {schema!r} could not be migrated, and is as it was: {error.orig}.") from error
-    for revision in applied:
-        _log.info("migrated", schema=schema, revision=revision)
-    return applied
 
 
 def _upgrade(connection: Connection, package: str, schema: str) -> list[str]:

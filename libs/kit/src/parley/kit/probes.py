@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from parley.kit.telemetry import span
+from parley.kit.telemetry import accepted, span
+from parley.protocol.codes import ErrorCode
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,6 +36,7 @@ class Probes:
     def __init__(self) -> None:
         self._why_not: str | None = "This process is starting."
         self._checks: Mapping[str, Check] = {}
+        self._asking: dict[str, asyncio.Task[str | None]] = {}
         self._app: App | None = None
         self._busy = 0
         self._idle = asyncio.Event()
@@ -51,21 +53,21 @@ class Probes:
                 missing = await self.missing()
                 if missing:
                     message = " ".join(f"{name}: {sentence}" for name, sentence in missing.items())
-                    await _answer(send, 503, {"code": "unavailable", "message": message, "missing": missing})
+                    await _answer(send, 503, {"code": ErrorCode.DEGRADED, "message": message, "missing": missing})
                 else:
                     await _answer(send, 200, {"ready": True})
             case _ if self._app:
                 await self._pass_on(self._app, scope, receive, send)
             case _ if self._why_not:
-                await _answer(send, 503, {"code": "unavailable", "message": self._why_not})
+                await _answer(send, 503, {"code": ErrorCode.DEGRADED, "message": self._why_not})
             case _:
-                await _answer(send, 404, {"code": "not_found", "message": "There is nothing at this path."})
+                await _answer(send, 404, {"code": ErrorCode.NOT_FOUND, "message": "There is nothing at this path."})
 
     async def missing(self) -> dict[str, str]:
         """Return what keeps this process from being ready, by name; nothing when it is."""
         if self._why_not:
             return {"process": self._why_not}
-        answers = await asyncio.gather(*(_ask(check) for check in self._checks.values()))
+        answers = await asyncio.gather(*(self._ask(name) for name in self._checks))
         return {name: answer for name, answer in zip(self._checks, answers, strict=True) if answer}
 
     @asynccontextmanager
@@ -89,12 +91,30 @@ class Probes:
             yield
         finally:
             self._why_not = "This process is stopping."
+            for task in self._asking.values():
+                task.cancel()
+
+    async def _ask(self, name: str) -> str | None:
+        """
+        Return what the check has to say, or that it says nothing.
+
+        One that hangs is left alone, since to cancel it may take as long as to wait for it, and is not asked again
+        meanwhile.
+        """
+        task = self._asking.get(name)
+        if task is None:
+            task = self._asking[name] = asyncio.create_task(_answer_of(self._checks[name]))
+            task.add_done_callback(lambda _: self._asking.pop(name, None))
+        done, _ = await asyncio.wait({task}, timeout=_PATIENCE)
+        if not done or task.cancelled():
+            return f"It does not answer within {_PATIENCE:g} s."
+        return task.result()
 
     async def _pass_on(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         self._busy += 1
         self._idle.clear()
         headers = dict(scope["headers"])
-        parent = headers.get(b"traceparent", b"").decode("latin-1") or None
+        parent = accepted(headers.get(b"traceparent", b"").decode("latin-1"))
         try:
             with span(scope["method"], kind="server", parent=parent) as request:
                 await app(scope, receive, send)
@@ -117,17 +137,12 @@ def announce(ready_file: str, *, http: str, address: str | None = None) -> None:
     draft.replace(target)
 
 
-async def _ask(check: Check) -> str | None:
+async def _answer_of(check: Check) -> str | None:
     try:
         answer = check()
-        if inspect.isawaitable(answer):
-            return await asyncio.wait_for(answer, _PATIENCE)
-    except TimeoutError:
-        return f"It does not answer within {_PATIENCE:g} s."
+        return await answer if inspect.isawaitable(answer) else answer
     except Exception as error:  # noqa: BLE001 - whatever a dead dependency raises, the probe has an answer
         return f"{type(error).__name__}: {error}"
-    else:
-        return answer
 
 
 async def _answer(send: Send, status: int, body: object) -> None:

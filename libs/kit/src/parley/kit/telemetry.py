@@ -10,6 +10,7 @@ own variables hold (``OTEL_TRACES_SAMPLER``, ``OTEL_BSP_SCHEDULE_DELAY``, ``OTEL
 """
 
 import asyncio
+import re
 import threading
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -22,6 +23,7 @@ Value = str | bool | int | float
 Attributes = Mapping[str, Value]
 
 _FLUSH_SECONDS = 5.0
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Span(Protocol):
@@ -147,6 +149,13 @@ def messaging(
         attributes["messaging.batch.message_count"] = count
     kind: Kind = "producer" if operation == "send" else "consumer"
     return _tracing.begin(f"{operation} {destination}", kind, parent, links=links, attributes=attributes, at=at)
+
+
+def accepted(traceparent: object) -> str | None:
+    """Return a *traceparent* that came from outside if it is one; what is not must not travel in our envelopes."""
+    if isinstance(traceparent, str) and _TRACEPARENT.fullmatch(traceparent):
+        return traceparent
+    return None
 
 
 def recording() -> bool:

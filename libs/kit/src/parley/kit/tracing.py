@@ -10,9 +10,20 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+)
 
-from parley.kit.telemetry import Attributes, Kind, Span, Value
+from parley.kit.telemetry import Attributes, Kind, Span, Unrecorded, Value
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -29,16 +40,23 @@ _NO_CONTEXT = Context()
 
 
 class Otlp:
-    """The spans of one process, on their way to an OTLP receiver."""
+    """
+    The spans of one process, on their way to an OTLP receiver.
+
+    The SDK takes its time also for a span that the sampler refuses. So the sampler is asked first, and what it
+    refuses is never made: with few calls sampled, the others cost hardly more than without tracing.
+    """
 
     def __init__(self, service: str, instance: str, endpoint: str) -> None:
         resource = Resource.create(
             {"service.name": f"parley-{service}", "service.namespace": "parley", "service.instance.id": instance},
         )
-        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._ids = _Ids()
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=self._ids)
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("parley")
+        self._follows_parent = isinstance(self._provider.sampler, ParentBased)
 
     def begin(
         self,
@@ -51,16 +69,24 @@ class Otlp:
         at: int | None,
     ) -> Span:
         """Begin a span, now or *at* nanoseconds since the epoch."""
-        above = None
-        if parent is not None and (remote := _context_of(parent)):
-            above = trace.set_span_in_context(NonRecordingSpan(remote), _NO_CONTEXT)
+        if parent is not None and self._follows_parent and parent.endswith("-00"):
+            return Unsampled(parent)
+        remote = _context_of(parent) if parent is not None else None
+        above = remote or trace.get_current_span().get_span_context()
+        if not above.is_valid:
+            trace_id = self._ids.generate_trace_id()
+            if self._provider.sampler.should_sample(None, trace_id, name).decision is Decision.DROP:
+                return Unsampled(f"00-{trace_id:032x}-{self._ids.generate_span_id():016x}-00")
+            self._ids.prepared = trace_id
+        elif self._follows_parent and not above.trace_flags.sampled:
+            return Unsampled(_traceparent_of(above))
         return Recorded(
             self._tracer.start_span(
                 name,
-                context=above,
+                context=trace.set_span_in_context(NonRecordingSpan(remote), _NO_CONTEXT) if remote else None,
                 kind=_KINDS[kind],
                 attributes=attributes,
-                links=[Link(remote) for link in links if (remote := _context_of(link))],
+                links=[Link(linked) for link in links if (linked := _context_of(link))],
                 start_time=at,
                 record_exception=False,
                 set_status_on_exception=False,
@@ -77,6 +103,22 @@ class Otlp:
         self._provider.shutdown()
 
 
+class Unsampled(Unrecorded):
+    """A span that the sampler refused: what happens in its block is not recorded either."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> Self:
+        here = _context_of(self.traceparent or "") or INVALID_SPAN_CONTEXT
+        self._token = context.attach(trace.set_span_in_context(NonRecordingSpan(here)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None, /
+    ) -> None:
+        context.detach(self._token)
+
+
 class Recorded:
     """A span of the SDK."""
 
@@ -86,8 +128,7 @@ class Recorded:
         self._span = span
         self._token: Token[Context] | None = None
         self.recording = span.is_recording()
-        here = span.get_span_context()
-        self.traceparent: str | None = f"00-{here.trace_id:032x}-{here.span_id:016x}-{here.trace_flags:02x}"
+        self.traceparent: str | None = _traceparent_of(span.get_span_context())
 
     def set(self, key: str, value: Value) -> None:
         """Add an attribute."""
@@ -116,6 +157,21 @@ class Recorded:
         self._span.end()
 
 
+class _Ids(RandomIdGenerator):
+    """Gives the trace id that the sampler was asked about to the span that it then makes."""
+
+    prepared = 0
+
+    def generate_trace_id(self) -> int:
+        """Return the prepared id once, else a new one."""
+        prepared, self.prepared = self.prepared, 0
+        return prepared or super().generate_trace_id()
+
+
+def _traceparent_of(here: SpanContext) -> str:
+    return f"00-{here.trace_id:032x}-{here.span_id:016x}-{here.trace_flags:02x}"
+
+
 def _context_of(traceparent: str) -> SpanContext | None:
     """Return what a traceparent names, or nothing if it is none: it may come from a client."""
     parts = traceparent.split("-")
@@ -125,5 +181,5 @@ def _context_of(traceparent: str) -> SpanContext | None:
         trace_id, span_id, flags = (int(part, 16) for part in parts[1:_PARTS])
     except ValueError:
         return None
-    found = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags & TraceFlags.SAMPLED))
+    found = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
     return found if found.is_valid else None

@@ -1,0 +1,173 @@
+"""Traces as a collector receives them."""
+
+import asyncio
+import signal
+import socket
+import time
+
+import httpx
+import pytest
+from support.child import Start
+from support.eventually import eventually
+from support.otlp import OtlpReceiver
+
+from parley.kit.telemetry import current_trace_id, messaging, recording, span, telemetry
+
+SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+REFUSED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+TRACE, PARENT = SAMPLED.split("-")[1:3]
+
+
+async def test_a_trace_goes_on_from_process_to_process(start: Start) -> None:
+    with OtlpReceiver() as receiver:
+        child = await start(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, SMALL_PARENT=SAMPLED)
+        await child.ready()
+        child.signal(signal.SIGTERM)
+        assert await child.ended() == 0
+
+        [joining] = receiver.named("join")
+        [sending] = receiver.named("send parley.in")
+
+    assert (joining.service, joining.kind) == ("parley-small", "server")
+    assert (joining.trace_id, joining.parent_id) == (TRACE, PARENT)
+    assert f"traceparent 00-{TRACE}-{joining.span_id}-01" in child.said
+    assert (sending.trace_id, sending.parent_id, sending.kind) == (TRACE, joining.span_id, "producer")
+    assert sending.attributes["messaging.system"] == "nats"
+    assert sending.attributes["messaging.operation.type"] == "send"
+    assert sending.attributes["messaging.destination.name"] == "parley.in"
+
+
+async def test_without_a_receiver_the_trace_is_handed_on_unchanged(start: Start) -> None:
+    child = await start(SMALL_PARENT=SAMPLED)
+    await child.ready()
+
+    assert f"traceparent {SAMPLED}" in child.said
+
+
+async def test_a_request_over_http_goes_on_with_the_trace_in_its_header(start: Start) -> None:
+    with OtlpReceiver() as receiver:
+        child = await start(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint)
+        async with httpx.AsyncClient(base_url=f"http://{await child.ready()}") as client:
+            await client.get("/quick", headers={"traceparent": SAMPLED})
+            await client.get("/other", headers={"traceparent": "rubbish"})
+        child.signal(signal.SIGTERM)
+        await child.ended()
+
+        first, second = sorted(receiver.named("GET"), key=lambda received: received.start)
+
+    assert (first.kind, first.trace_id) == ("server", TRACE)
+    assert second.trace_id != TRACE
+
+
+async def test_spans_without_a_parent_belong_to_the_block_they_are_in() -> None:
+    with OtlpReceiver() as receiver:
+        async with telemetry("rooms", receiver.endpoint):
+            with span("outer") as outer:
+                assert current_trace_id() == str(outer.traceparent).split("-")[1]
+                with span("inner"):
+                    pass
+            with span("elsewhere"):
+                pass
+
+        [outer_], [inner], [elsewhere] = (receiver.named(name) for name in ("outer", "inner", "elsewhere"))
+
+    assert inner.parent_id == outer_.span_id
+    assert elsewhere.trace_id != outer_.trace_id
+    assert not recording()
+
+
+async def test_work_on_a_batch_links_to_the_traces_of_what_is_in_it() -> None:
+    with OtlpReceiver() as receiver:
+        async with telemetry("history", receiver.endpoint):
+            messaging("process", "parley.events", links=[SAMPLED, "rubbish"], count=2).end()
+
+        [received] = receiver.spans
+
+    assert received.links == (TRACE,)
+    assert received.kind == "consumer"
+    assert received.attributes["messaging.batch.message_count"] == 2
+
+
+async def test_a_span_can_be_written_down_after_the_fact() -> None:
+    began = time.time_ns() - 5_000_000
+    with OtlpReceiver() as receiver:
+        async with telemetry("history", receiver.endpoint):
+            span("insert", parent=SAMPLED, at=began).end(began + 3_000_000)
+
+        [received] = receiver.spans
+
+    assert (received.start, received.end) == (began, began + 3_000_000)
+
+
+async def test_an_error_marks_the_span_it_passes_through_and_a_cancellation_does_not() -> None:
+    with OtlpReceiver() as receiver:
+        async with telemetry("rooms", receiver.endpoint):
+            with pytest.raises(LookupError), span("broken"):
+                raise LookupError("no")
+            with pytest.raises(asyncio.CancelledError), span("cancelled"):
+                raise asyncio.CancelledError
+
+        [broken], [cancelled] = receiver.named("broken"), receiver.named("cancelled")
+
+    assert broken.failed
+    assert not cancelled.failed
+
+
+async def test_what_upstream_does_not_sample_is_not_recorded_and_handed_on_unchanged() -> None:
+    with OtlpReceiver() as receiver:
+        async with telemetry("rooms", receiver.endpoint):
+            with span("refused", parent=REFUSED) as refused, span("inner") as inner:
+                pass
+            with span("after"):
+                pass
+
+    assert refused.traceparent == inner.traceparent == REFUSED
+    assert [received.name for received in receiver.spans] == ["after"]
+
+
+async def test_the_sampler_is_chosen_by_the_variables_of_opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused at the root says so to everybody behind it, and nothing inside of it starts a trace."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+    with OtlpReceiver() as receiver:
+        async with telemetry("rooms", receiver.endpoint):
+            with span("root") as root, span("inner") as inner:
+                assert not root.recording
+            span("chosen upstream", parent=SAMPLED).end()
+
+    assert str(root.traceparent).endswith("-00")
+    assert inner.traceparent == root.traceparent
+    assert [received.name for received in receiver.spans] == ["chosen upstream"]
+
+
+async def test_half_of_the_traces_are_sampled_if_half_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+    with OtlpReceiver() as receiver:
+        async with telemetry("rooms", receiver.endpoint):
+            roots = [span("root") for _ in range(400)]
+            for root in roots:
+                root.end()
+        sampled = [root for root in roots if str(root.traceparent).endswith("1") or root.recording]
+
+        assert len(receiver.spans) == len(sampled)
+    assert 130 < len(sampled) < 270
+
+
+async def test_a_receiver_that_is_away_does_not_hold_the_process(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        child = await start(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        await child.ready()
+        before = time.monotonic()
+        child.signal(signal.SIGTERM)
+
+        assert await child.ended() == 0
+    assert time.monotonic() - before < 8
+
+
+async def test_spans_arrive_while_the_process_runs(start: Start) -> None:
+    with OtlpReceiver() as receiver:
+        child = await start(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, OTEL_BSP_SCHEDULE_DELAY="50")
+        await child.ready()
+
+        await eventually(lambda: None if receiver.named("join") else "no span yet")
