@@ -1,0 +1,90 @@
+# Parley's door. `make` lists what it does; `make run` needs Python 3.11+, Node 20.19+ and make, nothing else.
+
+PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+UV := $(or $(shell command -v uv 2>/dev/null),.venv-uv/bin/uv)
+NPM_CI := npm ci --no-audit --no-fund --loglevel=error
+CODE := $(wildcard libs/*/src services/*/src) cli/src clients/python/src
+TYPED := $(CODE) tests $(wildcard benchmarks)
+JS := clients/js web tests/e2e
+MEMBERS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml) cli/pyproject.toml \
+	clients/python/pyproject.toml
+CLIENT_SOURCES := $(shell find clients/js/src -type f 2>/dev/null) $(wildcard clients/js/tsconfig*.json)
+WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard web/*.html web/*.ts web/tsconfig*.json)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test test-python test-js check format schema bench e2e web setup clean need-python need-node
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup web ## Start everything; Ctrl-C stops it. ARGS="--scale gateway=2" passes arguments on
+	.venv/bin/parley up $(ARGS)
+
+test: test-js test-python ## Run all tests, on a real NATS and PostgreSQL. ARGS="-k name" goes to pytest
+
+test-python: setup web
+	.venv/bin/pytest $(ARGS)
+
+test-js: clients/js/node_modules/.package-lock.json
+	cd clients/js && npm test
+
+check: setup $(JS:%=%/node_modules/.package-lock.json) clients/js/dist/index.js ## Check format, lint and types
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy $(TYPED)
+	@set -e; for part in $(JS); do echo "npm run check ($$part)"; (cd $$part && npm run --silent check); done
+
+format: setup $(JS:%=%/node_modules/.package-lock.json) ## Put the code in its form, and repair what lint can
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+	@set -e; for part in $(JS); do (cd $$part && npm run --silent fix); done
+
+schema: setup ## Write the JSON Schemas of what is said on the wire and the bus
+	.venv/bin/python -m parley.protocol.schema
+
+bench: setup ## Measure, beside Socket.IO in the same run; prints one table
+	.venv/bin/python -m benchmarks $(ARGS)
+
+e2e: setup web tests/e2e/node_modules/.package-lock.json ## Call in a real browser, two tabs with fake cameras
+	cd tests/e2e && npm test
+
+web: web/dist/index.html ## Build the call page
+
+setup: .venv/.synced ## Install the Python parts into .venv
+	@.venv/bin/python -m compileall -q $(CODE)
+
+clean: ## Remove what was built and installed; .parley, your data, stays
+	rm -rf .venv .venv-uv web/dist clients/js/dist clients/js/dist-test $(JS:%=%/node_modules)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+need-python:
+	@test -n "$(PYTHON)" || { echo "Parley needs Python 3.11 or newer, and this is $$(python3 --version 2>&1 || true):" \
+		"install one, or name it with make PYTHON=/path/to/python." >&2; exit 1; }
+
+need-node:
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \
+		2>/dev/null || { echo "Parley needs Node 20.19 or newer, and this is $$(node --version 2>&1 || true):" \
+		"install it from https://nodejs.org or with your package manager." >&2; exit 1; }
+
+.venv-uv/bin/uv: | need-python
+	@$(PYTHON) -m venv .venv-uv 2>/dev/null || { rm -rf .venv-uv; \
+		echo "$(PYTHON) cannot make a venv: install its venv package (python3-venv on Debian), or uv itself." >&2; exit 1; }
+	.venv-uv/bin/pip install --quiet uv
+
+.venv/.synced: $(MEMBERS) | need-python $(filter .venv-uv/bin/uv,$(UV))
+	$(UV) sync --frozen --python $(PYTHON)
+	@touch $@
+
+%/node_modules/.package-lock.json: %/package-lock.json | need-node
+	cd $* && $(NPM_CI)
+	@touch $@
+
+clients/js/dist/index.js: clients/js/node_modules/.package-lock.json $(CLIENT_SOURCES)
+	cd clients/js && npm run --silent build
+	@touch $@
+
+web/dist/index.html: web/node_modules/.package-lock.json clients/js/dist/index.js $(WEB_SOURCES)
+	cd web && npm run --silent build
+	@touch $@
