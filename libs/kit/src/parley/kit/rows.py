@@ -108,7 +108,7 @@ def _statements(
     same = " and ".join(f'kept."{name}" = gone."{name}"' for name in (PARTITION, *key))
     delete = f"delete from {table.fullname} as kept using {given} as gone where {same}"  # noqa: S608 - see above
     select = (
-        f"select row_to_json(kept)::text from {table.fullname} as kept where {PARTITION} = :partition order by {keys}"  # noqa: S608, E501 - see above
+        f"select row_to_json(kept)::text from {table.fullname} as kept where {PARTITION} = :partition order by {keys}"  # noqa: S608 - see above
     )
     return sa.text(upsert), sa.text(delete), sa.text(select)
 
