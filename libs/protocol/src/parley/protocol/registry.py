@@ -151,7 +151,7 @@ class Registry:
         if gateway not in self.connections.of_gateway or gateway in self.lost:
             return []
         self.lost[gateway] = LostGateway(gateway, at.time)
-        here = [self.connections[id_] for id_ in self.connections.of_gateway[gateway]]
+        here = [self.connections[id_] for id_ in sorted(self.connections.of_gateway[gateway])]
         return [self._end(row, at) for row in here if not row.resumable]
 
     def gateway_back(self, gateway: str) -> None:
@@ -162,12 +162,16 @@ class Registry:
     def tick(self, at: Place) -> list[Connection]:
         """End what a lost gateway still held when the grace was over."""
         ended = []
-        for gateway, lost in list(self.lost.rows()):
+        for gateway, lost in sorted(self.lost.rows(), key=_key):
             if at.time - lost.since >= GRACE_MS:
-                here = list(self.connections.of_gateway.get(gateway, ()))
+                here = sorted(self.connections.of_gateway.get(gateway, ()))
                 ended += [self._end(self.connections[id_], at) for id_ in here]
                 del self.lost[gateway]
         return ended
+
+    def all_ended(self, at: Place) -> list[Connection]:
+        """End every connection: the log that they came from is gone."""
+        return [self._end(row, at) for _, row in sorted(self.connections.rows(), key=_key) if row.live]
 
     def _end(self, row: Connection, at: Place) -> Connection:
         ended = replace(row, closed_at=at.time)
@@ -188,3 +192,7 @@ class Registry:
 def _device(row: Connection) -> tuple[str, str | None, str]:
     assert row.device is not None
     return row.app, row.user, row.device
+
+
+def _key(item: tuple[str, object]) -> str:
+    return item[0]

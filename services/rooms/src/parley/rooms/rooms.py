@@ -22,6 +22,8 @@ from parley.rooms.rows import Rows
 class Rooms:
     """One partition's state: its rows, and what commands do to them."""
 
+    moves: Sequence[type[c.Command]] = ()
+
     def __init__(self, partitions: int) -> None:
         self.rows = Rows(partitions)
 
@@ -30,13 +32,10 @@ class Rooms:
         rows = self.rows
         return (rows.registry.connections, rows.registry.lost, rows.rooms, rows.members, rows.window)
 
-    def gateways(self) -> Iterable[str]:
-        """Return the gateways that live connections of this partition are on."""
-        return self.rows.registry.connections.of_gateway
-
-    def lost(self) -> Iterable[str]:
-        """Return the gateways that are known as lost."""
-        return self.rows.registry.lost
+    def gateways(self) -> Iterable[tuple[str, bool]]:
+        """Return the gateways that live connections of this partition are on, and whether they count as lost."""
+        registry = self.rows.registry
+        return [(gateway, gateway in registry.lost) for gateway in registry.connections.of_gateway]
 
     def waiting(self) -> bool:
         """Whether ticks are wanted: a grace is running."""
@@ -75,13 +74,21 @@ class Rooms:
             case c.Calling() | c.InRoom():
                 pass  # presence's
 
-    def failed(self, event: CloudEvent[c.AnyCommand], at: Place, error: str) -> Iterator[Output]:
+    def log_lost(self, at: Place) -> Iterator[Output]:
+        """Close every connection, and so every room: the log that they came from is gone."""
+        yield from self._ended(self.rows.registry.all_ended(at), "disconnected", CloseCode.RESTART, at)
+
+    def failed(self, event: CloudEvent[c.AnyCommand], at: Place, error: Exception) -> Iterator[Output]:
         """Return what is said of a command whose rule raised: an error to its sender, and a public event."""
         command = event.data
         connection = getattr(command, "connection", None)
         yield Fact(
             events.EventFailed(
-                app=command.app, service="rooms", command=event.type, connection_id=connection, error=error
+                app=command.app,
+                service="rooms",
+                command=event.type,
+                connection_id=connection,
+                error=type(error).__name__,
             ),
             subject=connection or command.app,
         )

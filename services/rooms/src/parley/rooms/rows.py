@@ -55,7 +55,7 @@ class Rows:
         for connection in self.members.of_room.get(key, ()):
             if connection != but:
                 by_gateway.setdefault(connections[connection].gateway, []).append(connection)
-        for gateway, here in by_gateway.items():
+        for gateway, here in sorted(by_gateway.items()):
             yield Deliver(gateway, tuple(here), say)
 
     def in_room(self, key: RoomKey, connection: str, *, member: bool) -> Iterator[Forward]:

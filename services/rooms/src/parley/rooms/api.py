@@ -1,0 +1,216 @@
+"""The REST of rooms: who is in them, and what a backend can do there."""
+
+import secrets
+import time
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Body, FastAPI, Query
+from pydantic import AfterValidator, Field
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from parley.kit.ask import Ask
+from parley.kit.cursors import cursor as cursor_of
+from parley.kit.cursors import place
+from parley.kit.identity import Verb
+from parley.kit.rest import Caller, Cursor, Limit, Page, Shape, Time, api, require
+from parley.kit.tokens import Tokens
+from parley.protocol.clock import rfc3339
+from parley.protocol.codes import ErrorCode, Refusal
+from parley.protocol.commands import PostToRoom, RemoveMember
+from parley.protocol.dialects import name as checked
+from parley.protocol.ids import partition_of
+from parley.rooms import queries, turn
+
+MAX_TEXT = 100_000
+"""Characters of a message: with four bytes each it still fits the bus."""
+
+
+class CallNow(Shape):
+    """A call that lasts."""
+
+    id: str
+    started_at: Time
+    participants: list[str]
+    """The connections that take part now."""
+
+
+class RoomSummary(Shape):
+    """A room in a list."""
+
+    room: str
+    epoch: str
+    position: int
+    members: int
+    opened_at: Time
+    call: CallNow | None
+
+
+class MemberShown(Shape):
+    """A member of a room."""
+
+    connection_id: str
+    user_id: str | None
+    device_id: str | None
+    metadata: dict[str, Any]
+    availability: str
+    joined_at: Time
+
+
+class RoomShown(Shape):
+    """A room with its members, the earliest first."""
+
+    room: str
+    epoch: str
+    position: int
+    opened_at: Time
+    members: list[MemberShown]
+    call: CallNow | None
+
+
+class Message(Shape):
+    """What a backend says in a room."""
+
+    text: Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(lambda text: _without_nul(text))]
+    id: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(lambda text: _without_nul(text))] | None = None
+    """The backend's own: saying it again with the same id says it once."""
+    user_id: Annotated[str, Field(max_length=255), AfterValidator(lambda text: _without_nul(text))] | None = None
+    """In whose name."""
+    data: Any = None
+
+
+class Posted(Shape):
+    """Where a message stands in its room."""
+
+    id: str
+    epoch: str
+    position: int
+    time: Time
+
+
+class IceServer(Shape):
+    """As RTCPeerConnection takes it."""
+
+    urls: list[str]
+    username: str | None = None
+    credential: str | None = None
+
+
+class IceServers(Shape):
+    """STUN and TURN servers, with credentials that hold for a while."""
+
+    ice_servers: list[IceServer]
+    ttl: int
+    """Seconds for which the credentials hold."""
+
+
+def rooms_api(db: AsyncEngine, ask: Ask, tokens: Tokens, relay: turn.Relay, *, development: bool) -> FastAPI:
+    """Return the app."""
+    app = api("Parley rooms", tokens, development=development)
+
+    @app.get("/v1/rooms")
+    async def list_rooms(
+        caller: Caller,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+        prefix: Annotated[str | None, Query(max_length=1024, description="Only rooms whose name begins so.")] = None,
+    ) -> Page[RoomSummary]:
+        """List the rooms that have members, by name."""
+        require(caller.admin, "admin")
+        after = None if cursor is None else place(cursor, str)
+        async with db.connect() as connection:
+            found = await queries.rooms_of(connection, caller.app, prefix=prefix, after=after, limit=limit + 1)
+        items = [_summary(row) for row in found[:limit]]
+        return Page(items=items, next=cursor_of(items[-1].room) if len(found) > limit else None)
+
+    @app.get("/v1/rooms/{room:name}")
+    async def show_room(caller: Caller, room: str) -> RoomShown:
+        """Show a room, its members and its call."""
+        _may(caller.may(room, "join"), "join")
+        async with db.connect() as connection:
+            found = await queries.room(connection, caller.app, checked(room))
+            if found is None:
+                raise Refusal(ErrorCode.NOT_FOUND, "No such room: nobody is in it.")
+            members = await queries.members_of(connection, caller.app, room)
+        call = _call(found)
+        taking_part = set(call.participants) if call else set()
+        return RoomShown(
+            room=found["name"],
+            epoch=found["epoch"],
+            position=found["position"],
+            opened_at=rfc3339(found["opened_at"]),
+            members=[_member(row, in_call=row["connection"] in taking_part) for row in members],
+            call=call,
+        )
+
+    @app.delete("/v1/rooms/{room:name}/members/{connection:name}", status_code=204)
+    async def remove_member(caller: Caller, room: str, connection: str) -> None:
+        """Take a member out of a room; its socket stays open, and it is told `member.left` about itself."""
+        _may(caller.may(room, "admin"), "admin")
+        partition = partition_of(caller.app, checked(room), ask.partitions)
+        await ask(partition, lambda reply: RemoveMember(app=caller.app, room=room, connection=connection, reply=reply))
+
+    @app.post("/v1/rooms/{room:name}/messages", status_code=201)
+    async def post_message(caller: Caller, room: str, message: Annotated[Message, Body()]) -> Posted:
+        """Say something to all members of a room, durably, as chat."""
+        _may(caller.may(room, "admin"), "admin")
+        partition = partition_of(caller.app, checked(room), ask.partitions)
+        id_ = message.id or secrets.token_urlsafe(12)
+        data = None if message.data is None else msgspec.json.encode(message.data).decode()
+        answer = await ask(
+            partition,
+            lambda reply: PostToRoom(
+                app=caller.app, room=room, id=id_, text=message.text, data=data, user=message.user_id, reply=reply
+            ),
+        )
+        return Posted.model_validate(answer)
+
+    @app.get("/v1/ice-servers", response_model_exclude_none=True)
+    async def ice_servers(caller: Caller) -> IceServers:
+        """Return the STUN and TURN servers, with time-limited credentials for the caller."""
+        servers = relay.servers(caller.subject or "anonymous", int(time.time()))
+        return IceServers(ice_servers=[IceServer(**server) for server in servers], ttl=relay.ttl)
+
+    return app
+
+
+def _may(granted: bool, verb: Verb) -> None:
+    require(granted, f"`{verb}` in this room")
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain the character U+0000")
+    return text
+
+
+def _summary(row: RowMapping) -> RoomSummary:
+    return RoomSummary(
+        room=row["name"],
+        epoch=row["epoch"],
+        position=row["position"],
+        members=row["size"],
+        opened_at=rfc3339(row["opened_at"]),
+        call=_call(row),
+    )
+
+
+def _call(row: RowMapping) -> CallNow | None:
+    call = row["call"]
+    if call is None:
+        return None
+    now = [part["connection"] for part in call["parts"] if part["left_at"] is None]
+    return CallNow(id=call["id"], started_at=rfc3339(call["started_at"]), participants=now)
+
+
+def _member(row: RowMapping, *, in_call: bool) -> MemberShown:
+    profile = row["profile"]
+    return MemberShown(
+        connection_id=row["connection"],
+        user_id=profile.get("userId"),
+        device_id=profile.get("deviceId"),
+        metadata=profile.get("metadata", {}),
+        availability="inCall" if in_call else profile.get("availability", "online"),
+        joined_at=rfc3339(row["joined_at"]),
+    )

@@ -1,0 +1,76 @@
+"""The tables of the schema `rooms`, for statements; the migrations make them."""
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
+
+metadata: Final = sa.MetaData(schema="rooms")
+
+
+def _partition() -> sa.Column[int]:
+    return sa.Column("partition", sa.SmallInteger, primary_key=True)
+
+
+connections: Final = sa.Table(
+    "connections",
+    metadata,
+    _partition(),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("app", sa.Text, nullable=False),
+    sa.Column("session", sa.Integer, nullable=False),
+    sa.Column("gateway", sa.Text, nullable=False),
+    sa.Column("resumable", sa.Boolean, nullable=False),
+    sa.Column("user", sa.Text),
+    sa.Column("device", sa.Text),
+    sa.Column("opened_at", sa.BigInteger, nullable=False),
+    sa.Column("closed_at", sa.BigInteger),
+)
+
+lost: Final = sa.Table(
+    "lost_gateways",
+    metadata,
+    _partition(),
+    sa.Column("gateway", sa.Text, primary_key=True),
+    sa.Column("since", sa.BigInteger, nullable=False),
+)
+
+rooms: Final = sa.Table(
+    "rooms",
+    metadata,
+    _partition(),
+    sa.Column("app", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.Text, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("arrivals", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("opened_at", sa.BigInteger, nullable=False),
+    sa.Column("call", JSONB),
+    sa.Column("offerer", sa.Text),
+)
+
+members: Final = sa.Table(
+    "members",
+    metadata,
+    _partition(),
+    sa.Column("app", sa.Text, primary_key=True),
+    sa.Column("room", sa.Text, primary_key=True),
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("order", sa.BigInteger, nullable=False),
+    sa.Column("joined_at", sa.BigInteger, nullable=False),
+    sa.Column("profile", JSONB, nullable=False),
+    sa.Column("peers", ARRAY(sa.Text), nullable=False),
+)
+
+window: Final = sa.Table(
+    "window",
+    metadata,
+    _partition(),
+    sa.Column("app", sa.Text, primary_key=True),
+    sa.Column("room", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True),
+    sa.Column("said", JSON, nullable=False),
+)
+"""`said` holds what clients wrote to the letter, so it is json and not jsonb."""

@@ -1,0 +1,298 @@
+"""Who is a member, what the others are told, and where the positions stand."""
+
+import pytest
+from support.partition import Partition, announced, facts, forwards, heard, id_of, raw, replies
+
+from parley.protocol import commands as c
+from parley.protocol import says
+from parley.protocol.codes import ErrorCode
+from parley.protocol.outputs import Deliver
+from parley.protocol.registry import GRACE_MS
+from parley.protocol.requests import Chat, Join, Leave, Send, SetPresence, Since
+
+
+@pytest.fixture
+def partition():
+    return Partition()
+
+
+def join(partition, name, **fields):
+    outputs = partition.asks(name, Join(room="r", ref="j", **fields))
+    (answer,) = heard(outputs, name)
+    return answer
+
+
+def test_the_first_to_join_creates_the_room(partition):
+    outputs = partition.asks("ana", Join(room="r", ref="1"))
+
+    assert announced(outputs) == ["room.created", "room.joined"]
+    assert [fact.sequence for fact in facts(outputs)] == [1, 2]
+    (ok,) = heard(outputs, "ana")
+    assert (ok.position, ok.members, ok.recovered) == (1, [], False)
+
+
+def test_the_members_are_told_and_the_newcomer_learns_who_is_there(partition):
+    partition.opens("ana", gateway="g2")
+    partition.asks("ana", Join(room="r"), gateway="g2")
+
+    outputs = partition.asks("bob", Join(room="r", ref="1"))
+
+    (joined,) = heard(outputs, "ana")
+    assert (joined.member.connection_id, joined.position) == (id_of("bob"), 2)
+    (ok,) = heard(outputs, "bob")
+    assert [member.connection_id for member in ok.members] == [id_of("ana")]
+    assert ok.position == 2
+
+
+def test_of_two_members_the_earlier_is_impolite(partition):
+    join(partition, "ana")
+    answer = join(partition, "bob")
+
+    assert answer.members[0].polite
+    (joined,) = [say for say in heard(partition.outputs, "ana") if isinstance(say, says.MemberJoined)]
+    assert not joined.member.polite
+    assert not join(partition, "ana").members[0].polite
+
+
+def test_joining_twice_changes_nothing_and_is_answered_again(partition):
+    join(partition, "ana")
+    join(partition, "bob")
+
+    outputs = partition.asks("bob", Join(room="r", ref="again"))
+
+    assert announced(outputs) == []
+    assert heard(outputs, "ana") == []
+    assert heard(outputs, "bob")[0].position == 2
+
+
+def test_a_full_room_refuses_and_stays_as_it_is(partition):
+    partition.asks("ana", Join(room="r"), capacity=1)
+
+    outputs = partition.asks("bob", Join(room="r", ref="1"), capacity=1)
+
+    (error,) = heard(outputs, "bob")
+    assert (error.code, error.ref) == (ErrorCode.ROOM_FULL, "1")
+    assert announced(outputs) == []
+
+
+def test_without_a_ref_only_errors_answer(partition):
+    assert heard(partition.asks("ana", Join(room="r")), "ana") == []
+
+
+def test_leaving_tells_the_others_and_not_the_one_who_left(partition):
+    join(partition, "ana")
+    join(partition, "bob")
+
+    outputs = partition.asks("bob", Leave(room="r", ref="1"))
+
+    (left,) = heard(outputs, "ana")
+    assert (left.connection_id, left.reason, left.position) == (id_of("bob"), "left", 3)
+    assert heard(outputs, "bob") == [says.Ok(ref="1")]
+
+
+def test_the_last_to_leave_closes_the_room(partition):
+    join(partition, "ana")
+
+    outputs = partition.asks("ana", Leave(room="r"))
+
+    assert announced(outputs) == ["room.left", "room.closed"]
+    assert len(partition.rooms.rows.rooms) == 0
+    assert len(partition.rooms.rows.window) == 0
+
+
+def test_a_room_that_is_opened_again_has_another_epoch(partition):
+    first = join(partition, "ana").epoch
+    partition.asks("ana", Leave(room="r"))
+
+    again = join(partition, "ana")
+
+    assert again.epoch != first
+    assert again.position == 1
+
+
+def test_leaving_a_room_one_is_not_in_is_no_error(partition):
+    outputs = partition.asks("ana", Leave(room="r", ref="1"))
+
+    assert heard(outputs, "ana") == [says.Ok(ref="1")]
+
+
+def test_a_closed_connection_leaves_every_room_once(partition):
+    for room in ("b", "a"):
+        partition.asks("ana", Join(room=room))
+
+    assert announced(partition.closes("ana")).count("room.left") == 2
+    assert announced(partition.closes("ana")) == []
+
+
+def test_what_a_closed_session_still_asks_is_void(partition):
+    partition.asks("ana", Join(room="r"))
+    partition.closes("ana")
+
+    assert partition.asks("ana", Join(room="r", ref="1")) == []
+
+
+def test_a_replaced_device_leaves_and_its_socket_is_closed(partition):
+    partition.opens("ana", gateway="g2", device="phone")
+    partition.asks("ana", Join(room="r"), gateway="g2")
+    partition.asks("bob", Join(room="r"))
+    profile = c.Profile(user_id="ana", device_id="phone")
+
+    outputs = partition.take(
+        c.Opened(app="a", connection=id_of("ana2"), profile=profile, dialect="parley.v1", resumable=True)
+    )
+
+    (left,) = heard(outputs, "bob")
+    assert left.reason == "replaced"
+    (close,) = [out for out in outputs if isinstance(out, Deliver) and isinstance(out.say, says.Close)]
+    assert (close.gateway, close.to, close.say.code) == ("g2", (id_of("ana"),), 4503)
+
+
+def test_a_member_that_is_removed_is_told_about_itself(partition):
+    join(partition, "ana")
+    join(partition, "bob")
+
+    outputs = partition.take(c.RemoveMember(app="a", room="r", connection=id_of("bob"), reply="inbox"))
+
+    assert [say.reason for say in heard(outputs, "ana")] == ["removed"]
+    assert [say.reason for say in heard(outputs, "bob")] == ["removed"]
+    assert replies(outputs) == [{"ok": True}]
+
+
+def test_removing_nobody_says_so(partition):
+    outputs = partition.take(c.RemoveMember(app="a", room="r", connection=id_of("bob"), reply="inbox"))
+
+    assert replies(outputs)[0]["code"] == ErrorCode.NOT_FOUND
+
+
+def test_another_app_s_backend_removes_nobody(partition):
+    join(partition, "ana")
+
+    partition.take(c.RemoveMember(app="b", room="r", connection=id_of("ana")))
+    outputs = partition.take(c.Remove(app="b", connection=id_of("ana"), reply="inbox"))
+
+    assert replies(outputs)[0]["code"] == ErrorCode.GONE
+    assert partition.rooms.rows.rooms["a", "r"].size == 1
+
+
+def test_a_removed_connection_leaves_and_is_closed(partition):
+    join(partition, "ana")
+    join(partition, "bob")
+
+    outputs = partition.take(c.Remove(app="a", connection=id_of("bob"), reply="inbox"))
+
+    assert [say.reason for say in heard(outputs, "ana")] == ["removed"]
+    assert [say.code for say in heard(outputs, "bob") if isinstance(say, says.Close)] == [4504]
+
+
+def test_a_lost_gateway_ends_at_once_only_what_cannot_resume(partition):
+    partition.opens("old", gateway="g2", resumable=False)
+    partition.opens("new", gateway="g2")
+    for name in ("old", "new"):
+        partition.asks(name, Join(room="r"), gateway="g2")
+    partition.asks("ana", Join(room="r"))
+
+    outputs = partition.take(c.GatewayLost(app="", gateway="g2"))
+
+    assert [(say.connection_id, say.reason) for say in heard(outputs, "ana")] == [(id_of("old"), "disconnected")]
+    assert partition.rooms.waiting()
+
+
+def test_after_the_grace_the_rest_is_expired(partition):
+    partition.opens("new", gateway="g2")
+    partition.asks("new", Join(room="r"), gateway="g2")
+    partition.asks("ana", Join(room="r"))
+    partition.take(c.GatewayLost(app="", gateway="g2"))
+
+    partition.now += GRACE_MS
+    outputs = partition.take(c.Tick(app=""))
+
+    assert [say.reason for say in heard(outputs, "ana")] == ["expired"]
+    assert [say.reason for say in heard(outputs, "new")] == ["expired", "expired"]
+    assert not partition.rooms.waiting()
+
+
+def test_positions_of_a_room_have_no_gaps(partition):
+    """A receiver that sees n+2 after n knows that something is missing."""
+    join(partition, "ana")
+    join(partition, "bob")
+    for number in range(3):
+        partition.asks("bob", Chat(room="r", id=str(number), text="t"))
+        partition.asks("bob", Send(room="r", data=raw("1")))
+    partition.asks("bob", Leave(room="r"))
+
+    positions = [say.position for say in heard(partition.outputs, "ana") if hasattr(say, "position")]
+    assert positions == [1, 2, 3, 4, 5, 6]
+
+
+def test_events_of_a_room_have_a_sequence_without_gaps(partition):
+    join(partition, "ana")
+    join(partition, "bob")
+    partition.asks("ana", Chat(room="r", id="1", text="t"))
+    partition.asks("ana", Leave(room="r"))
+    partition.asks("bob", Leave(room="r"))
+
+    assert [fact.sequence for fact in facts(partition.outputs)] == list(range(1, 8))
+
+
+def test_who_comes_back_gets_what_was_missed(partition):
+    epoch = join(partition, "ana").epoch
+    join(partition, "bob")
+    partition.asks("bob", Chat(room="r", id="1", text="while you were away"))
+    partition.asks("ana", Leave(room="r"))
+
+    answer = join(partition, "ana", since=Since(epoch, 2))
+
+    assert answer.recovered
+    assert [type(say) for say in answer.missed] == [says.ChatPosted, says.MemberLeft]
+
+
+@pytest.mark.parametrize("since", [Since("another", 1), Since("same", -1)])
+def test_who_was_away_too_long_is_told_so(partition, since):
+    epoch = join(partition, "ana").epoch
+    for number in range(150):
+        partition.asks("ana", Chat(room="r", id=str(number), text="t"))
+
+    answer = join(partition, "bob", since=since if since.epoch == "another" else Since(epoch, 1))
+
+    assert not answer.recovered
+    assert answer.missed == []
+
+
+def test_presence_is_shown_to_the_others(partition):
+    join(partition, "ana")
+    join(partition, "bob")
+    request = SetPresence(ref="1", availability="busy")
+    profile = c.Profile(user_id="bob", availability="busy")
+
+    outputs = partition.take(
+        c.PresenceSet(app="a", connection=id_of("bob"), request=request, profile=profile), partition=0
+    )
+
+    (changed,) = heard(outputs, "ana")
+    assert changed.availability == "busy"
+    assert heard(outputs, "bob") == [says.Ok(ref="1")]
+
+
+def test_only_the_home_partition_answers_presence(partition):
+    request = SetPresence(ref="1", availability="busy")
+    command = c.PresenceSet(app="a", connection=id_of("bob"), request=request, profile=c.Profile())
+
+    assert heard(partition.take(command, partition=3), "bob") == []
+
+
+def test_the_home_learns_of_rooms(partition):
+    """Presence answers who is in a room; it hears so from rooms."""
+    joined = forwards(partition.asks("ana", Join(room="r")))
+    left = forwards(partition.asks("ana", Leave(room="r")))
+
+    assert joined == [c.InRoom(app="a", connection=id_of("ana"), room="r", member=True)]
+    assert left == [c.InRoom(app="a", connection=id_of("ana"), room="r", member=False)]
+
+
+def test_a_wiped_log_closes_everything(partition):
+    join(partition, "ana")
+
+    outputs = list(partition.rooms.log_lost(partition.log[0][1]))
+
+    assert announced(outputs) == ["room.left", "room.closed"]
+    assert [say.code for say in heard(outputs, "ana")] == [1012]
