@@ -20,7 +20,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         environment = {"PATH": os.environ["PATH"], "SMALL_READY_FILE": str(tmp_path / "ready")} | variables
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            str(small_service.__file__),
+            *("-P", str(small_service.__file__)),  # -P: its neighbours are no part of it
             *arguments,
             env=environment,
             stdout=asyncio.subprocess.PIPE,

@@ -1,12 +1,16 @@
 """Traces as a collector receives them."""
 
 import asyncio
+import io
 import signal
 import socket
 import time
 
 import httpx
+import msgspec
 import pytest
+import structlog
+from support.captured_logs import configured_logs
 from support.child import Start
 from support.eventually import eventually
 from support.otlp import OtlpReceiver
@@ -74,6 +78,19 @@ async def test_spans_without_a_parent_belong_to_the_block_they_are_in() -> None:
     assert inner.parent_id == outer_.span_id
     assert elsewhere.trace_id != outer_.trace_id
     assert not recording()
+
+
+async def test_a_line_in_the_log_names_the_trace_it_belongs_to() -> None:
+    stream = io.StringIO()
+    with OtlpReceiver() as receiver, configured_logs(stream):
+        async with telemetry("rooms", receiver.endpoint):
+            with span("join", parent=SAMPLED):
+                structlog.get_logger().info("joined")
+            structlog.get_logger().info("idle")
+
+    joined, idle = [msgspec.json.decode(line) for line in stream.getvalue().splitlines()]
+    assert joined["trace_id"] == TRACE
+    assert "trace_id" not in idle
 
 
 async def test_work_on_a_batch_links_to_the_traces_of_what_is_in_it() -> None:

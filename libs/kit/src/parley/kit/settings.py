@@ -19,7 +19,8 @@ Seconds = Annotated[float, Meta(ge=0)]
 Words = tuple[str, ...]
 
 _OTHERS = frozenset(
-    {"PARLEY_API_KEYS", "PARLEY_DATA", "PARLEY_PORT"},  # the command `parley` and other services read these
+    # The command `parley` and other services read these.
+    {"PARLEY_API_KEYS", "PARLEY_DATA", "PARLEY_PORT", "PARLEY_NATS_PORT", "PARLEY_POSTGRES_PORT"},
 )
 
 
@@ -34,6 +35,11 @@ class SettingsError(Exception):
 def shared(name: str, *, secret: bool = False) -> Meta:
     """Mark a field that every service reads from the variable *name*; a *secret* is never printed."""
     return Meta(extra={"env": name, "secret": secret})
+
+
+def described(words: str, pattern: str) -> Meta:
+    """Require text that matches *pattern*, which is *words* to a person."""
+    return Meta(pattern=pattern, description=words)
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +67,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     turn_ttl: Annotated[Seconds, shared("TURN_TTL")] = 3600
     """Seconds for which TURN credentials hold."""
     otlp_endpoint: Annotated[str, shared("OTEL_EXPORTER_OTLP_ENDPOINT")] = ""
-    """Where traces are sent (OTLP over HTTP), such as `http://collector:4318`. Empty: nowhere."""
+    """Where traces are sent (OTLP over HTTP), such as `http://collector:4318`. Empty: nowhere. OpenTelemetry's other
+    variables hold too, such as `OTEL_TRACES_SAMPLER=parentbased_traceidratio` with `OTEL_TRACES_SAMPLER_ARG=0.01`."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], shared("PARLEY_LOG_LEVEL")] = "info"
     """What is logged: this and what is graver."""
     host: str = "127.0.0.1"
@@ -109,7 +116,11 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
 class Stateful(Common, frozen=True, kw_only=True):
     """What a service reads that keeps its state in PostgreSQL."""
 
-    database_url: Annotated[str, Meta(pattern=r"^postgres(ql)?(\+asyncpg)?://"), shared("DATABASE_URL", secret=True)]
+    database_url: Annotated[
+        str,
+        described("text that begins with postgresql://", r"^postgres(ql)?(\+asyncpg)?://"),
+        shared("DATABASE_URL", secret=True),
+    ]
     """PostgreSQL, as `postgresql://user:password@host:port/database`."""
 
 
@@ -194,6 +205,8 @@ def _is_list(kind: Any) -> bool:
 
 def _kind(info: msgspec.inspect.Type) -> str:
     match info:
+        case msgspec.inspect.Metadata(extra_json_schema={"description": str(words)}):
+            pass
         case msgspec.inspect.Metadata():
             words = _kind(info.type)
         case msgspec.inspect.BoolType():
@@ -208,8 +221,6 @@ def _kind(info: msgspec.inspect.Type) -> str:
             words = " or ".join(str(value) for value in info.values)
         case msgspec.inspect.VarTupleType():
             words = "a list separated by commas"
-        case msgspec.inspect.StrType(pattern=str(pattern)):
-            words = f"text that matches {pattern}"
         case _:
             words = "text"
     return words
