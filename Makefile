@@ -6,6 +6,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.venv-uv/bin/uv)
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 CODE := $(wildcard libs/*/src services/*/src) cli/src clients/python/src
 TYPED := $(CODE) tests $(wildcard benchmarks)
+SERVICES := gateway presence rooms history
 JS := clients/js web tests/e2e
 MEMBERS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml) cli/pyproject.toml \
 	clients/python/pyproject.toml
@@ -41,8 +42,9 @@ format: setup $(JS:%=%/node_modules/.package-lock.json) ## Put the code in its f
 	.venv/bin/ruff check --fix .
 	@set -e; for part in $(JS); do (cd $$part && npm run --silent fix); done
 
-schema: setup ## Write the JSON Schemas of what is said on the wire and the bus
+schema: setup ## Write the JSON Schemas of what is said on the wire and the bus, and the page of settings
 	.venv/bin/python -m parley.protocol.schema
+	.venv/bin/python -m parley.kit.settings_page $(SERVICES:%=parley.%) > docs/reference/settings.md
 
 bench: setup ## Measure, beside Socket.IO in the same run; prints one table
 	.venv/bin/python -m benchmarks $(ARGS)
