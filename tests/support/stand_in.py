@@ -34,7 +34,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     if target == "/readyz" and why_not:
         status, answer = "503 Service Unavailable", {"code": "degraded", "message": why_not}
     if "upgrade: websocket" in head.lower():
-        status = "418 Upgrade reached " + name
+        status = "418 A stand-in"
     body = json.dumps(answer).encode()
     writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
     await writer.drain()

@@ -9,7 +9,7 @@ from parley.cli.up import up
 
 
 def stand_in(name: str) -> Sequence[str]:
-    return (sys.executable, str(Path(__file__).with_name("stand_in.py")), name)
+    return (sys.executable, "-P", str(Path(__file__).with_name("stand_in.py")), name)
 
 
 if __name__ == "__main__":

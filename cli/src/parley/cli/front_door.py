@@ -36,7 +36,7 @@ TEMPLATE = """\
 	}}
 }}
 
-http://{listen} {{
+http://:{port} {{
 	bind {host}
 
 	@socket {{
@@ -136,9 +136,10 @@ class Upstreams:
 
 def caddyfile(address: str, upstreams: Upstreams, storage: Path, web: Path | None) -> str:
     """Return the configuration of a front door at *address* (``host:port``), serving the built page in *web*."""
+    host, _, port = address.rpartition(":")
     return TEMPLATE.format(
-        listen=address,
-        host=address.rpartition(":")[0],
+        host=host,
+        port=port,
         storage=_quoted(storage),
         sockets=" ".join(upstreams.sockets),
         management=" ".join(upstreams.management),

@@ -11,10 +11,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from parley.cli.problem import Problem
+
+GLANCE_SECONDS = 0.4
+"""Longer than somebody who only looks whether the lock is held takes, for which he holds it himself."""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -60,10 +64,11 @@ class Instance:
     def locked(self) -> Iterator[None]:
         """Hold the instance; raise a Problem that names who already does."""
         with self._lock.open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise Problem(self._who_runs()) from error
+            deadline = time.monotonic() + GLANCE_SECONDS
+            while not _lock(lock, fcntl.LOCK_EX):
+                if time.monotonic() > deadline:
+                    raise Problem(self._who_runs())
+                time.sleep(GLANCE_SECONDS / 20)
             yield
 
     @property
@@ -71,12 +76,9 @@ class Instance:
         """Whether somebody holds the lock now."""
         try:
             with self._lock.open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return not _lock(lock, fcntl.LOCK_SH)
         except FileNotFoundError:
             return False
-        except BlockingIOError:
-            return True
-        return False
 
     def write(self, state: State) -> None:
         """Replace the state; a reader sees the old one or the new one."""
@@ -113,6 +115,15 @@ class Instance:
             f"Parley already runs on {self.folder}{who}: stop it with `parley down`, "
             "or give this one its own PARLEY_DATA and PARLEY_PORT."
         )
+
+
+def _lock(lock: IO[str], how: int) -> bool:
+    """Return whether we got it."""
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def now() -> str:

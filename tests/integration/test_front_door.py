@@ -1,0 +1,102 @@
+"""The front door's map: which part answers what, and that a path arrives as it was sent."""
+
+import http.client
+import json
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from support.instance import Instance
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def front_door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Give the address of an instance whose services say what they were asked."""
+    instance = Instance(tmp_path_factory.mktemp("front-door") / "data")
+    await instance.start()
+    yield instance.url
+    await instance.stop()
+
+
+def ask(front_door: str, method: str, target: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """Send *target* exactly as it is; other clients tidy it first."""
+    connection = http.client.HTTPConnection(urlsplit(front_door).netloc, timeout=10)
+    connection.putrequest(method, target, skip_host=bool(headers and "Host" in headers))
+    for name, value in (headers or {}).items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = {"text": body.decode()}
+    return {"status": response.status, "reason": response.reason, **answer}
+
+
+@pytest.mark.parametrize(
+    ("part", "method", "target"),
+    [
+        ("rooms", "GET", "/v1/rooms"),
+        ("rooms", "GET", "/v1/rooms?limit=2"),
+        ("rooms", "GET", "/v1/rooms/a%2Fb"),
+        ("rooms", "GET", "/v1/rooms/messages"),
+        ("rooms", "POST", "/v1/rooms/a%2Fb/messages"),
+        ("rooms", "DELETE", "/v1/rooms/a%2Fb/members/R0oXAdfD0kwCH6w%3D"),
+        ("rooms", "GET", "/v1/ice-servers?app=x"),
+        ("history", "GET", "/v1/rooms/a%2Fb/messages?limit=3"),
+        ("history", "GET", "/v1/rooms/%2E%2E%2F%3F%23%25/messages"),
+        ("history", "GET", "/v1/rooms/%F0%9F%8E%A5/messages"),
+        ("history", "GET", "/v1/rooms/%40connections/messages"),
+        ("history", "GET", "/v1/calls"),
+        ("history", "GET", "/v1/calls/1?x=/v1/rooms"),
+        ("history", "GET", "/v1/analytics/calls"),
+        ("presence", "GET", "/v1/connections?room=a%2Fb"),
+        ("presence", "POST", "/v1/connections/R0oXAdfD0kwCH6w%3D/messages"),
+        ("presence", "GET", "/discovery?conversationId=1"),
+        ("presence", "POST", "/discovery"),
+        ("gateway", "POST", "/@connections/R0oXAdfD0kwCH6w="),
+        ("gateway", "POST", "/prod/@connections/R0oXAdfD0kwCH6w%3D"),
+        ("gateway", "DELETE", "/prod/%40connections/R0oXAdfD0kwCH6w%3D"),
+        ("gateway", "GET", "/v1/@connections/R0oXAdfD0kwCH6w%3D"),
+        ("gateway", "GET", "/peerjs/id?ts=1"),
+        ("gateway", "GET", "/app/peerjs/peers"),
+    ],
+)
+def test_a_path_reaches_its_part_as_it_was_sent(front_door: str, part: str, method: str, target: str) -> None:
+    answer = ask(front_door, method, target)
+
+    assert (answer["name"], answer["method"], answer["target"]) == (part, method, target)
+
+
+@pytest.mark.parametrize("target", ["/", "/prod", "/y-webrtc?x=1", "/peerjs?key=peerjs", "/v1/rooms"])
+@pytest.mark.parametrize("connection", ["Upgrade", "keep-alive, upgrade"])
+def test_an_upgrade_reaches_the_gateway_whatever_its_path(front_door: str, target: str, connection: str) -> None:
+    answer = ask(front_door, "GET", target, {"Connection": connection, "Upgrade": "WebSocket"})
+
+    assert (answer["status"], answer["name"], answer["target"]) == (HTTPStatus.IM_A_TEAPOT, "gateway", target)
+
+
+def test_a_part_sees_which_host_and_address_the_client_used(front_door: str) -> None:
+    headers = ask(front_door, "GET", "/v1/rooms", {"Host": "calls.example:8443", "X-Forwarded-For": "6.6.6.6"})[
+        "headers"
+    ]
+
+    assert headers["host"] == "calls.example:8443"
+    assert headers["x-forwarded-host"] == "calls.example:8443"
+    assert headers["x-forwarded-for"] == "127.0.0.1"
+    assert headers["x-forwarded-proto"] == "http"
+
+
+def test_an_unknown_api_path_is_not_answered_with_a_page(front_door: str) -> None:
+    answer = ask(front_door, "GET", "/v1/nothing")
+
+    assert (answer["status"], answer["code"]) == (404, "not_found")
+
+
+def test_everything_else_is_the_page(front_door: str) -> None:
+    assert "Parley" in ask(front_door, "GET", "/some/page")["text"]

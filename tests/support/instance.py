@@ -1,0 +1,125 @@
+"""An instance of Parley for a test: ``parley up`` as a process of its own, in a folder of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from support.eventually import eventually
+
+from parley.cli.embedded.process import Process, Program
+
+STAND_INS = (sys.executable, "-P", str(Path(__file__).with_name("stand_in_up.py")))
+REAL = (sys.executable, "-m", "parley.cli", "up")
+PARLEY = (sys.executable, "-m", "parley.cli")
+OURS = ("PARLEY_", "GATEWAY_", "PRESENCE_", "ROOMS_", "HISTORY_", "NATS_URL", "DATABASE_URL", "OTEL_")
+
+
+class Instance:
+    """
+    ``parley up`` on a folder, at a free port.
+
+    *up* is what starts it: ``STAND_INS`` runs stand-ins for the services, ``REAL`` the services.
+    """
+
+    def __init__(self, folder: Path, *, up: tuple[str, ...] = STAND_INS, **environ: str) -> None:
+        self.folder = folder
+        self.log = folder.with_name(folder.name + "-up.log")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        self.env = inherited | {"PARLEY_DATA": str(folder), "PARLEY_PORT": "0"} | environ
+        self._up = up
+        self._process: Process | None = None
+
+    @property
+    def process(self) -> Process:
+        assert self._process, "the instance has not been started"
+        return self._process
+
+    @property
+    def said(self) -> str:
+        """What ``up`` has printed so far."""
+        return self.log.read_text()
+
+    def says(self, text: str) -> str | None:
+        """Return None once ``up`` has printed *text*, for ``eventually``."""
+        return None if text in self.said else f"it has not said {text!r}, only: {self.said}"
+
+    def begin(self, *arguments: str) -> None:
+        """Start it and return at once."""
+        self._process = Process(Program("up", (*self._up, *arguments), self.log, env=self.env))
+
+    async def start(self, *arguments: str, within: float = 30) -> None:
+        """Start it and return when all parts are ready."""
+        self.begin(*arguments)
+        await self.ready(within)
+
+    async def ready(self, within: float = 30) -> None:
+        """Return when all parts are ready."""
+        await eventually(lambda: f"not ready: {self.said}" if not self._all_ready() else None, within)
+
+    def parley(self, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        """Run another command on the same data."""
+        return subprocess.run(
+            [*PARLEY, *arguments], env=self.env | environ, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    def up_again(self, **environ: str) -> "subprocess.CompletedProcess[str]":
+        """Run a second ``up``, which is expected to end by itself."""
+        return subprocess.run(self._up, env=self.env | environ, capture_output=True, text=True, check=False, timeout=60)
+
+    def status(self) -> dict[str, Any]:
+        """Return what ``parley status --json`` prints."""
+        done = self.parley("status", "--json")
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = msgspec.json.decode(done.stdout)
+        return found
+
+    def part(self, name: str, replica: int = 0) -> dict[str, Any]:
+        """Return what the status says of one part."""
+        parts: list[dict[str, Any]] = self.status()["parts"]
+        return next(part for part in parts if (part["name"], part["replica"]) == (name, replica))
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of all parts that run."""
+        return [part["pid"] for part in self.status()["parts"] if part["pid"]]
+
+    @property
+    def url(self) -> str:
+        """Where the front door is."""
+        found: str = self.status()["frontDoor"]
+        return found
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask the front door."""
+        return httpx.get(self.url + path, timeout=10)
+
+    async def stop(self) -> int:
+        """Press Ctrl-C, and wait for the end."""
+        if self._process is None:
+            return 0
+        self._process.send(signal.SIGINT)
+        return await self._process.stop(within=30)
+
+    def _all_ready(self) -> bool:
+        if not self.process.running:
+            raise RuntimeError(f"`parley up` has ended: {self.said}")
+        control = self._control()
+        if control is None:
+            return False
+        try:
+            return httpx.get(f"http://{control}/readyz", timeout=5).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def _control(self) -> str | None:
+        try:
+            state = msgspec.json.decode((self.folder / "state.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        found: str | None = state["control"] if state["pid"] == self.process.pid else None
+        return found
