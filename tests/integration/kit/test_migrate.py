@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from parley.kit.db import check_schema, database, revisions, schema_of
+from parley.kit.db import database, revisions, schema_of
 from parley.kit.lifecycle import CannotStart
 from parley.kit.migrate import migrate
 
@@ -74,16 +74,15 @@ async def witness(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def refusal(database_url: str) -> str:
-    async with database(database_url, "test") as engine:
-        with pytest.raises(CannotStart) as caught:
-            await check_schema(engine, "painting")
+    with pytest.raises(CannotStart) as caught:
+        async with database(database_url, "test", package="painting"):
+            pass
     return str(caught.value)
 
 
 async def accepts(database_url: str) -> bool:
-    async with database(database_url, "test") as engine:
-        await check_schema(engine, "painting")
-    return True
+    async with database(database_url, "test", package="painting"):
+        return True
 
 
 async def test_a_service_gets_its_schema_and_nothing_elsewhere(

@@ -20,11 +20,12 @@ _UNDEFINED = {"42P01", "3F000"}  # SQLSTATE: no such table, no such schema
 
 
 @asynccontextmanager
-async def database(url: str, name: str, *, pool: int = 5) -> AsyncIterator[AsyncEngine]:
+async def database(url: str, name: str, *, package: str | None = None, pool: int = 5) -> AsyncIterator[AsyncEngine]:
     """
     Give an engine for the database at *url*; PostgreSQL sees the connections as ``parley-<name>``.
 
-    Nothing connects yet. A connection that a restart of PostgreSQL broke is noticed when it is taken from the
+    Given the *package* of the service, its schema is looked at first, and a wrong one refused (CannotStart); without
+    it nothing connects yet. A connection that a restart of PostgreSQL broke is noticed when it is taken from the
     pool, and replaced; a statement that was under way then raises ``sqlalchemy.exc.DBAPIError``.
     """
     engine = create_async_engine(
@@ -44,6 +45,8 @@ async def database(url: str, name: str, *, pool: int = 5) -> AsyncIterator[Async
     if recording():
         trace_statements(engine)
     try:
+        if package:
+            await check_schema(engine, package)
         yield engine
     finally:
         await engine.dispose()

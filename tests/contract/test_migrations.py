@@ -1,0 +1,49 @@
+"""Migrations of every service are a dated chain, and make a schema that the service accepts."""
+
+import asyncio
+import os
+import sys
+from importlib.resources import files
+
+import pytest
+from alembic.script import ScriptDirectory
+
+from parley.kit.db import check_schema, database, revisions
+from parley.kit.migrate import migrate
+
+PACKAGES = ["parley.presence", "parley.rooms", "parley.history"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_migrations_are_called_by_date_and_follow_each_other_in_that_order(package: str) -> None:
+    folder = str(files(package).joinpath("migrations"))
+    script = ScriptDirectory(folder, version_locations=[folder])
+
+    chain = [revision.revision for revision in reversed(list(script.walk_revisions()))]
+
+    assert chain == revisions(package)
+    assert chain, f"{package} has no migrations"
+
+
+async def test_all_services_migrate_one_database_and_start_on_it(database_url: str) -> None:
+    for package in PACKAGES:
+        assert await migrate(database_url, package) == revisions(package)
+
+    async with database(database_url, "test") as engine:
+        for package in PACKAGES:
+            await check_schema(engine, package)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+async def test_a_service_migrates_on_its_own_command(package: str, database_url: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", package, "migrate"),
+        env={"PATH": os.environ["PATH"], "DATABASE_URL": database_url},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, log = await process.communicate()
+
+    assert process.returncode == 0, log.decode()
+    async with database(database_url, "test") as engine:
+        await check_schema(engine, package)
