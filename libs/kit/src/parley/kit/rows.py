@@ -43,14 +43,14 @@ class Kept:
     async def load(self, db: AsyncConnection, partition: int) -> Iterator[tuple[Any, Any]]:
         """Return the partition's rows with their keys, in the order of the keys."""
         found = await db.execute(self._select, {PARTITION: partition})
-        rows = (self._decoder.decode(_restored(text)) for (text,) in found)
+        rows = (self._decoder.decode(restored(text)) for (text,) in found)
         return ((self._key(row), row) for row in rows)
 
     async def save(self, db: AsyncConnection, changes: Sequence[tuple[int, Mapping[Any, Any]]]) -> None:
         """Write the rows as they are now, by partition and key; one that is None is deleted."""
         written = [_row(partition, row) for partition, rows in changes for row in rows.values() if row is not None]
         if written:
-            await db.execute(self._upsert, {"rows": _storable(b"[" + b",".join(written) + b"]")})
+            await db.execute(self._upsert, {"rows": storable(b"[" + b",".join(written) + b"]")})
         gone = [
             {PARTITION: partition, **self._named(key)}
             for partition, rows in changes
@@ -58,7 +58,7 @@ class Kept:
             if row is None
         ]
         if gone:
-            await db.execute(self._delete, {"rows": _storable(_ENCODER.encode(gone))})
+            await db.execute(self._delete, {"rows": storable(_ENCODER.encode(gone))})
 
     def _key(self, row: msgspec.Struct) -> Any:
         parts = tuple(getattr(row, name) for name in self.key_fields)
@@ -97,19 +97,18 @@ def _statements(
     table: sa.Table, fields: Sequence[str], key: Sequence[str]
 ) -> tuple[sa.TextClause, sa.TextClause, sa.TextClause]:
     """Return how to upsert, delete and select; every name in them is the program's own."""
-    columns = ", ".join(f'"{name}"' for name in (PARTITION, *fields))
-    keys = ", ".join(f'"{name}"' for name in (PARTITION, *key))
-    given = f"json_populate_recordset(null::{table.fullname}, cast(:rows as json))"
-    others = [f'"{name}" = excluded."{name}"' for name in fields if name not in key]
+    name = ".".join(f'"{part}"' for part in (table.schema, table.name) if part)
+    columns = ", ".join(f'"{field}"' for field in (PARTITION, *fields))
+    keys = ", ".join(f'"{field}"' for field in (PARTITION, *key))
+    given = f"json_populate_recordset(null::{name}, cast(:rows as json))"
+    others = [f'"{field}" = excluded."{field}"' for field in fields if field not in key]
     upsert = (
-        f"insert into {table.fullname} ({columns}) select {columns} from {given} "  # noqa: S608 - see above
+        f"insert into {name} ({columns}) select {columns} from {given} "  # noqa: S608 - see above
         f"on conflict ({keys}) do " + (f"update set {', '.join(others)}" if others else "nothing")
     )
-    same = " and ".join(f'kept."{name}" = gone."{name}"' for name in (PARTITION, *key))
-    delete = f"delete from {table.fullname} as kept using {given} as gone where {same}"  # noqa: S608 - see above
-    select = (
-        f"select row_to_json(kept)::text from {table.fullname} as kept where {PARTITION} = :partition order by {keys}"  # noqa: S608 - see above
-    )
+    same = " and ".join(f'kept."{field}" = gone."{field}"' for field in (PARTITION, *key))
+    delete = f"delete from {name} as kept using {given} as gone where {same}"  # noqa: S608 - see above
+    select = f"select row_to_json(kept)::text from {name} as kept where {PARTITION} = :partition order by {keys}"  # noqa: S608 - see above
     return sa.text(upsert), sa.text(delete), sa.text(select)
 
 
@@ -124,7 +123,8 @@ _MARK: Final = "\uf8ff"
 _NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
-def _storable(document: bytes) -> str:
+def storable(document: bytes) -> str:
+    """Return JSON as PostgreSQL takes it; for text, and for what a query compares with."""
     text = document.decode()
     if _MARK in text:
         text = text.replace(_MARK, _MARK + "1")
@@ -133,7 +133,8 @@ def _storable(document: bytes) -> str:
     return text
 
 
-def _restored(text: str) -> str:
+def restored(text: str) -> str:
+    """Return what was made `storable` as it was."""
     if _MARK in text:
         text = text.replace(_MARK + "0", "\\u0000").replace(_MARK + "1", _MARK)
     return text

@@ -1,0 +1,118 @@
+"""What REST reads: SQL, one statement a function. The rows are at most a checkpoint (100 ms) behind the owner."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parley.kit.rows import restored, storable
+from parley.presence.filters import Filters
+from parley.presence.tables import connections, profiles, stays
+
+
+class Place(NamedTuple):
+    """The order of lists."""
+
+    opened_at: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    id: str
+
+
+class Found(Struct, frozen=True):
+    """A live connection."""
+
+    id: str
+    user: str | None
+    device: str | None
+    metadata: dict[str, Any]
+    availability: str
+    rooms: list[str]
+    dialect: str
+    address: str
+    agent: str
+    opened_at: int
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in a list."""
+        return Place(self.opened_at, self.id)
+
+
+_decode: Final = msgspec.json.Decoder(Found).decode
+
+_in_call: Final = sa.func.cardinality(profiles.c.calls) > 0
+_rooms: Final = (
+    sa.select(sa.func.array_agg(stays.c.room, type_=ARRAY(sa.Text)))
+    .where(stays.c.partition == connections.c.partition, stays.c.connection == connections.c.id)
+    .scalar_subquery()
+)
+_live: Final = connections.join(
+    profiles, sa.and_(profiles.c.partition == connections.c.partition, profiles.c.id == connections.c.id)
+)
+_columns: Final = (
+    connections.c.id,
+    connections.c.user,
+    connections.c.device,
+    profiles.c.metadata,
+    sa.case((_in_call, "inCall"), else_=profiles.c.availability).label("availability"),
+    sa.func.coalesce(_rooms, sa.cast(sa.literal("{}"), ARRAY(sa.Text))).label("rooms"),
+    profiles.c.dialect,
+    profiles.c.address,
+    profiles.c.agent,
+    connections.c.opened_at,
+)
+
+
+async def page(db: AsyncConnection, app: str, filters: Filters, after: Place | None, limit: int) -> Sequence[Found]:
+    """Return an app's connections that fit, the oldest first."""
+    key = sa.tuple_(connections.c.opened_at, connections.c.id)
+    query = sa.select(*_columns).select_from(_live).where(*_fit(app, filters))
+    query = query.order_by(connections.c.opened_at, connections.c.id).limit(limit)
+    if after is not None:
+        query = query.where(key > sa.tuple_(sa.literal(after.opened_at, sa.BigInteger), sa.literal(after.id)))
+    return await _found(db, query)
+
+
+async def count(db: AsyncConnection, app: str, filters: Filters) -> int:
+    """Return how many connections of an app fit."""
+    query = sa.select(sa.func.count()).select_from(_live).where(*_fit(app, filters))
+    number: int = (await db.execute(query)).scalar_one()
+    return number
+
+
+async def one(db: AsyncConnection, app: str, connection: str, partition: int) -> Found | None:
+    """Return one connection, None if it is over or was never."""
+    query = sa.select(*_columns).select_from(_live)
+    query = query.where(connections.c.partition == partition, connections.c.id == connection, *_fit(app, Filters()))
+    return next(iter(await _found(db, query)), None)
+
+
+async def _found(db: AsyncConnection, query: sa.Select[Any]) -> Sequence[Found]:
+    """Read rows as text, as they were written: PostgreSQL has no word for all that JSON can say."""
+    rows = query.subquery("found")
+    texts = await db.execute(
+        sa.select(sa.cast(sa.func.row_to_json(sa.literal_column("found")), sa.Text)).select_from(rows)
+    )
+    return [_decode(restored(text)) for (text,) in texts]
+
+
+def _fit(app: str, filters: Filters) -> list[sa.ColumnElement[bool]]:
+    conditions = [connections.c.app == app, connections.c.closed_at.is_(None)]
+    if filters.user is not None:
+        conditions.append(connections.c.user == storable(filters.user.encode()))
+    if filters.device is not None:
+        conditions.append(connections.c.device == storable(filters.device.encode()))
+    if filters.availability == "inCall":
+        conditions.append(_in_call)
+    elif filters.availability is not None:
+        conditions += [profiles.c.availability == filters.availability, ~_in_call]
+    if filters.room is not None:
+        here = sa.select(stays.c.connection).where(stays.c.room == storable(filters.room.encode()))
+        conditions.append(connections.c.id.in_(here))
+    for objects in filters.metadata_like():
+        texts = [storable(msgspec.json.encode(each)) for each in objects]
+        conditions.append(sa.or_(*(profiles.c.metadata.contains(sa.cast(sa.literal(text), JSONB)) for text in texts)))
+    return conditions
