@@ -38,6 +38,9 @@ class Notes:
     def pinged(self) -> None:
         self.controls += 1
 
+    def looked_at(self) -> None:
+        pass
+
     def closed(self, code: int, reason: str) -> None:
         self.ends.append((code, reason))
 

@@ -31,16 +31,25 @@ class Heartbeat:
         self._wheel: list[set[Patient]] = [set() for _ in range(SLOTS)]
         self._hand = 0
         self._leaving: dict[Patient, float] = {}
+        self._count = 0
+        self.quiet = asyncio.Event()
+        """Set while there is nobody to look after."""
+        self.quiet.set()
 
     def watch(self, patient: Patient) -> None:
         """Examine *patient* every interval from now on."""
+        self._count += 1
+        self.quiet.clear()
         patient.slot = self._hand
         self._wheel[self._hand].add(patient)
 
     def forget(self, patient: Patient) -> None:
-        """Do no more for *patient*: its connection is lost."""
+        """Do no more for *patient*: its connection is lost. Said once for each that is watched."""
         self._wheel[patient.slot].discard(patient)
         self._leaving.pop(patient, None)
+        self._count -= 1
+        if not self._count:
+            self.quiet.set()
 
     def leaving(self, patient: Patient, now: float) -> None:
         """Abort *patient* if it has not left in time. It is examined no more."""

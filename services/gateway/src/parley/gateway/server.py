@@ -2,19 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+
+from typing import Final
 
 from parley.gateway.door import Decide, Door
 from parley.gateway.heartbeat import Heartbeat
 from parley.gateway.websocket import Limits
+from parley.kit.http import listen
+
+BACKLOG: Final = 4096
+"""Connections that the kernel may hold for us: a gateway that has ended sends all its clients at once."""
 
 
 class Server:
     """Where clients knock. ``stop`` turns new ones away; the accepted ones live on."""
 
-    def __init__(self, tcp: asyncio.Server, doors: set[Door]) -> None:
+    def __init__(self, tcp: asyncio.Server, doors: set[Door], heartbeat: Heartbeat) -> None:
         self._tcp = tcp
         self._doors = doors
+        self._heartbeat = heartbeat
         self.host, self.port = tcp.sockets[0].getsockname()[:2]
 
     @property
@@ -28,6 +35,11 @@ class Server:
         for door in tuple(self._doors):
             door.abort()
 
+    async def empty(self, within: float) -> None:
+        """Return once the last client has hung up, or after a while."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._heartbeat.quiet.wait(), within)
+
 
 @asynccontextmanager
 async def websocket_server(host: str, port: int, decide: Decide, limits: Limits) -> AsyncIterator[Server]:
@@ -35,8 +47,9 @@ async def websocket_server(host: str, port: int, decide: Decide, limits: Limits)
     loop = asyncio.get_running_loop()
     heartbeat = Heartbeat(limits.heartbeat_seconds, limits.close_seconds)
     doors: set[Door] = set()
-    tcp = await loop.create_server(lambda: Door(decide, limits, heartbeat, doors), host, port, backlog=4096)
-    server = Server(tcp, doors)
+    listener = listen(host, port)
+    tcp = await loop.create_server(lambda: Door(decide, limits, heartbeat, doors), sock=listener, backlog=BACKLOG)
+    server = Server(tcp, doors, heartbeat)
     async with asyncio.TaskGroup() as tasks:
         beating = tasks.create_task(heartbeat.run())
         try:

@@ -64,6 +64,9 @@ class Listener(Protocol):
     def pinged(self) -> None:
         """The client sent a control frame; it has been answered."""
 
+    def looked_at(self) -> None:
+        """An interval of the heartbeat has passed."""
+
     def closed(self, code: int, reason: str) -> None:
         """It is over, said once and as early as known: 1005 if the client named no code, 1006 if it fell silent."""
 
@@ -166,8 +169,9 @@ class WebSocket(WSListener):
         self._heard = False
         if self._missed >= MISSED:
             self.close(CloseCode.HEARTBEAT_MISSED, "No sign of life from you after two pings.")
-        elif self._transport is not None:
+        elif self._transport is not None and self._listener is not None:
             self._transport.send_ping()
+            self._listener.looked_at()
 
     # what picows tells us
 
@@ -175,8 +179,13 @@ class WebSocket(WSListener):
         """The handshake is answered."""
         self._transport = transport
         self._heartbeat.watch(self)
-        if self._listener is not None:
+        if self._listener is None:
+            return
+        try:
             self._listener.connected(self)
+        except Exception:
+            log.exception("A listener could not begin.")
+            self.close(INTERNAL, "Something of ours went wrong.")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Do what one frame asks. After our close frame only the client's own is of interest."""

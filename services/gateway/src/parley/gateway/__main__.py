@@ -1,0 +1,127 @@
+"""The gateway: sockets on one side, the log on the other."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from parley.gateway.connections import Connections
+from parley.gateway.deliveries import PER_MESSAGE, Deliveries
+from parley.gateway.flow import Rate
+from parley.gateway.ingress import Bounds, Ingress
+from parley.gateway.lease import lease
+from parley.gateway.lives import Lives
+from parley.gateway.origins import Origins
+from parley.gateway.reception import Reception
+from parley.gateway.resume import ResumeTokens
+from parley.gateway.server import Server, websocket_server
+from parley.gateway.session import Rules
+from parley.gateway.settings import Settings
+from parley.gateway.weather import Weather
+from parley.gateway.websocket import Limits
+from parley.kit.bus import Bus, nats_bus
+from parley.kit.http import http
+from parley.kit.lifecycle import background, run, until_signalled
+from parley.kit.probes import Probes, announce
+from parley.kit.reader import Reader, reading
+from parley.kit.telemetry import telemetry
+from parley.kit.tokens import Tokens
+from parley.kit.writer import Writer, writing
+from parley.protocol import subjects
+
+log = structlog.get_logger("parley.gateway")
+
+FAREWELL_SECONDS = 2.0
+"""For clients to answer our last close frame."""
+
+
+async def main(settings: Settings) -> None:
+    """Run until told to stop."""
+    name = f"g{secrets.token_hex(6)}"
+    probes = Probes()
+    async with (
+        http(probes, settings.host, settings.http_port) as http_address,
+        telemetry("gateway", settings.otlp_endpoint),
+        nats_bus(settings.nats_url, name=f"gateway {name}") as bus,
+        writing(bus, name) as writer,
+        lease(bus, name),
+        gateway(settings, bus, writer, probes) as server,
+    ):
+        announce(settings.ready_file, http=http_address, address=server.address)
+        log.info("listening", name=name, address=server.address, http=http_address, mode=settings.mode)
+        await until_signalled()
+
+
+@asynccontextmanager
+async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) -> AsyncIterator[Server]:
+    """Take clients in for the length of the block; at its end close their sockets and tell the log."""
+    tokens = Tokens(secret=settings.token_secret, jwks=settings.jwks, development=settings.development)
+    connections = Connections()
+    ingress = Ingress(writer, Bounds(bytes=settings.buffer_bytes, seconds=settings.buffer_seconds))
+    stored = await _stored(bus)
+    deliveries = Deliveries(connections.find, (stored + 1) * PER_MESSAGE - 1)
+    lives = Lives(
+        ingress,
+        connections,
+        deliveries,
+        tokens,
+        ResumeTokens(settings.token_secret),
+        heartbeat=settings.heartbeat_seconds,
+        grace=settings.grace_seconds,
+    )
+    weather = Weather(ingress, lives)
+    reception = Reception(lives, tokens, Origins(settings.origins, development=settings.development), _rules(settings))
+    async with (
+        reading(bus, subjects.DELIVERIES, [subjects.deliveries(writer.name)], stored + 1) as reader,
+        background(_deliver(reader, deliveries), name="deliveries"),
+        background(weather.run(), name="weather"),
+        websocket_server(settings.host, settings.port, reception.decide, _limits(settings)) as server,
+    ):
+        try:
+            async with probes.ready({"nats": bus.check, "log": weather.check, "keys": tokens.missing}):
+                yield server
+        finally:
+            await _leave(server, lives, settings.drain_seconds)
+
+
+async def _leave(server: Server, lives: Lives, seconds: float) -> None:
+    server.stop()
+    try:
+        await asyncio.wait_for(lives.end(), seconds)
+    except TimeoutError:
+        log.warning("The log did not take the end of every connection in time; owners will notice.")
+    await server.empty(FAREWELL_SECONDS)
+
+
+async def _deliver(reader: Reader, deliveries: Deliveries) -> None:
+    while True:
+        for entry in await reader.next():
+            deliveries.read(entry.sequence, entry.payload)
+
+
+async def _stored(bus: Bus) -> int:
+    """Return the last sequence of DELIVERIES: nothing up to there is for a gateway of this name."""
+    return (await bus.js.stream_info(subjects.DELIVERIES)).state.last_seq
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        message_bytes=settings.max_message_bytes,
+        outbound_bytes=settings.max_outbound_bytes,
+        heartbeat_seconds=settings.heartbeat_seconds,
+    )
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        partitions=settings.partitions,
+        rate=Rate(settings.frames_per_second, settings.frames_burst, settings.flood_seconds),
+        rooms=settings.rooms_per_connection,
+        capacity=settings.room_capacity,
+    )
+
+
+if __name__ == "__main__":
+    run(main, Settings)

@@ -1,0 +1,153 @@
+"""Does what a session decided: the plumbing between one socket and the gateway around it. It has no rules."""
+
+from collections.abc import Iterable
+from time import time
+from typing import Protocol
+
+import structlog
+
+from parley.gateway.session import Action, Check, HangUp, Publish, Say, Session
+from parley.gateway.websocket import HEADROOM, WebSocket
+from parley.kit import telemetry
+from parley.protocol.codes import ErrorCode, Refusal
+from parley.protocol.commands import AnyCommand, Reason
+
+log = structlog.get_logger(__name__)
+
+BROKEN = Refusal(ErrorCode.INTERNAL, "Something of ours went wrong with this frame.")
+
+
+class Lives(Protocol):
+    """What a connection needs of the gateway around it."""
+
+    @property
+    def place(self) -> int:
+        """How far deliveries have come."""
+
+    @property
+    def trouble(self) -> Refusal | None:
+        """Why the log can take nothing, if so."""
+
+    def put(self, partitions: tuple[int, ...], command: AnyCommand, span: telemetry.Span | None = None) -> object:
+        """Have a command stored."""
+
+    def check(self, connection: "Connection", check: Check) -> None:
+        """Find out about a token and tell the connection's session."""
+
+    def arrived(self, connection: "Connection") -> None:
+        """The socket is open; see to it that the client is welcomed."""
+
+    def left(self, connection: "Connection", code: int, reason: Reason | None) -> None:
+        """The socket is closed; *reason* if the connection's end was ordered."""
+
+
+class Connection:
+    """One client, as the rest of the gateway sees it; the listener of its socket."""
+
+    __slots__ = (
+        "_held",
+        "_lives",
+        "_ordered",
+        "address",
+        "agent",
+        "frames_in",
+        "frames_out",
+        "id",
+        "opened_at",
+        "session",
+        "socket",
+    )
+
+    def __init__(self, session: Session, lives: Lives, address: str, agent: str) -> None:
+        self.id = session.connection
+        self.session = session
+        self.address = address
+        self.agent = agent
+        self.socket: WebSocket | None = None  # while it is open
+        self.opened_at = time()
+        self.frames_in = 0
+        self.frames_out = 0
+        self._lives = lives
+        self._held: list[bytearray] | None = []  # what came for it before it was welcomed
+        self._ordered: Reason | None = None  # why somebody else ended it
+
+    # from the socket
+
+    def connected(self, socket: WebSocket) -> None:
+        """The handshake is answered."""
+        self.socket = socket
+        self._lives.arrived(self)
+
+    def received(self, text: bytes) -> None:
+        """Do what the session makes of a frame."""
+        self.frames_in += 1
+        lives = self._lives
+        try:
+            actions = self.session.receive(text, time(), lives.place, lives.trouble)
+        except Exception:
+            log.exception("A frame broke its session.", connection=self.id)
+            actions = self.session.refused(BROKEN, None)
+        self.perform(actions)
+
+    def pinged(self) -> None:
+        """Count it."""
+        self.perform(self.session.pinged(time()))
+
+    def looked_at(self) -> None:
+        """An interval of the heartbeat has passed."""
+        self.perform(self.session.looked_at(time()))
+
+    def closed(self, code: int, reason: str) -> None:  # noqa: ARG002 - the listener's signature
+        """The socket is gone."""
+        self.socket = None
+        self._lives.left(self, code, self._ordered)
+
+    # to the socket
+
+    def perform(self, actions: Iterable[Action]) -> None:
+        """Do what was decided."""
+        for action in actions:
+            match action:
+                case Publish():
+                    self._lives.put(action.partitions, action.command, _span())
+                case Say(frame=frame):
+                    self.say(frame)
+                case Check():
+                    self._lives.check(self, action)
+                case HangUp(code=code, reason=reason):
+                    self.hang_up(code, reason)
+
+    def welcome(self, frame: bytes | None) -> None:
+        """Say the first frame, if the dialect has one, then what came meanwhile; listen from now on."""
+        held, self._held = self._held, None
+        if self.socket is None:
+            return
+        if frame is not None:
+            self.say(frame)
+        for prepared in held or ():
+            self.deliver(prepared)
+        if self.socket is not None:
+            self.socket.start()
+
+    def say(self, frame: bytes) -> None:
+        """Say something to this client alone."""
+        self.deliver(bytearray(HEADROOM) + frame)
+
+    def deliver(self, prepared: bytearray) -> None:
+        """Say a prepared frame, or keep it until the client is welcomed."""
+        if self._held is not None:
+            self._held.append(prepared)
+        elif self.socket is not None:
+            self.frames_out += 1
+            self.socket.write(prepared)
+
+    def hang_up(self, code: int, reason: str = "", ordered: Reason | None = None) -> None:
+        """Close the socket; *ordered* says why if it was the word of somebody outside."""
+        self._ordered = ordered
+        if self.socket is not None:
+            self.socket.close(code, reason)
+
+
+def _span() -> telemetry.Span | None:
+    """Begin the span of a frame; it ends when the log has it. Without tracing there is none to carry about."""
+    return telemetry.messaging("send", "parley.in.{partition}.{class}") if telemetry.recording() else None

@@ -1,0 +1,104 @@
+"""
+What owners have for our clients, written to their sockets.
+
+An owner may say a thing twice, or two owners the same thing; each says where in
+the log it stands, and what is not above the last place written from that
+partition is dropped (design section 6).
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import structlog
+
+from parley.gateway.connection import Connection
+from parley.gateway.websocket import HEADROOM
+from parley.kit import telemetry
+from parley.protocol.dialects import Dialect, Frame, Personal
+from parley.protocol.envelope import CloudEvent
+from parley.protocol.outputs import Deliveries as Batch
+from parley.protocol.outputs import Told
+from parley.protocol.says import Close
+
+log = structlog.get_logger(__name__)
+
+PER_MESSAGE: Final = 4096
+"""Places in one message: ``n`` is the stream's sequence times this, plus an index."""
+
+_decode: Final = msgspec.json.Decoder(Batch).decode
+
+
+class Deliveries:
+    """Reads message after message, in the stream's order."""
+
+    def __init__(self, find: Callable[[str], Connection | None], place: int = 0) -> None:
+        self._find = find
+        self._marks: dict[tuple[str, int], tuple[int, int]] = {}
+        self.place = place
+        """How far we have come: every frame with an ``n`` up to here has been written."""
+
+    def read(self, sequence: int, message: bytes) -> None:
+        """Write what one message of DELIVERIES holds."""
+        first = sequence * PER_MESSAGE
+        if first <= self.place:  # the stream was made anew, and so was the log that marks speak of
+            self._marks.clear()
+        try:
+            batch = _decode(message)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            log.exception("A delivery cannot be read; it is left out.", sequence=sequence)
+            self.place = first
+            return
+        for index, event in enumerate(batch.events):
+            told, mark = event.data, (event.source, batch.partition)
+            place = (told.sequence, told.index)
+            if place <= self._marks.get(mark, (0, -1)):
+                continue
+            self._marks[mark] = place
+            try:
+                self._write(event, first + index)
+            except Exception:
+                log.exception("A delivery could not be written.", id=event.id)
+        self.place = first + len(batch.events) - 1
+
+    def _write(self, event: CloudEvent[Told], n: int) -> None:
+        told = event.data
+        if isinstance(told.say, Close):
+            self._close(told.to, told.say)
+            return
+        if not telemetry.recording():
+            self._tell(told, n)
+            return
+        parent = event.traceparent if isinstance(event.traceparent, str) else None
+        with telemetry.messaging("process", "parley.out.{gateway}", parent=parent, count=len(told.to)):
+            self._tell(told, n)
+
+    def _tell(self, told: Told, n: int) -> None:
+        """Encode once per dialect, write to each of its connections."""
+        known: dict[Dialect, bytearray | Personal | None] = {}
+        find = self._find
+        for receiver in told.to:
+            connection = find(receiver)
+            if connection is None:
+                continue
+            dialect = connection.session.dialect
+            if dialect not in known:
+                said = dialect.encode(told.say, n)
+                known[dialect] = _prepared(said) if isinstance(said, bytes) else said
+            words = known[dialect]
+            if isinstance(words, bytearray):
+                connection.deliver(words)
+            elif words is not None:
+                own = words(receiver)
+                if own is not None:
+                    connection.deliver(_prepared(own))
+
+    def _close(self, to: tuple[str, ...], say: Close) -> None:
+        for receiver in to:
+            connection = self._find(receiver)
+            if connection is not None and connection.session.number == say.session:
+                connection.hang_up(say.code, say.reason, ordered=say.reason)
+
+
+def _prepared(frame: Frame) -> bytearray:
+    return bytearray(HEADROOM) + frame

@@ -1,0 +1,302 @@
+"""
+One client's conversation with the gateway, without any I/O.
+
+Feed a Session what arrived and it returns what to do about it. Connection does
+it; every rule lives here, where a test can reach it without a socket, a bus or
+a clock.
+"""
+
+from itertools import count
+from typing import Final
+
+from msgspec import Struct
+
+from parley.gateway.flow import Flow, Rate
+from parley.kit.identity import Identity
+from parley.protocol import clock
+from parley.protocol import requests as ask
+from parley.protocol.codes import CloseCode, ErrorCode, Refusal
+from parley.protocol.commands import AnyCommand, Asked, Closed, Opened, PresenceSet, Profile, Reason
+from parley.protocol.dialects import Conversation, Dialect, Misunderstood
+from parley.protocol.dialects.parley_v1 import ParleyV1, Pong, Renewed, metadata
+from parley.protocol.ids import home_of, partition_of
+
+LEFT: Final = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY})
+"""Close codes with which a client says that it does not come back."""
+
+RATE: Final = Refusal(ErrorCode.RATE_LIMITED, "You send too many frames; this one was not processed.")
+EXPIRED: Final = Refusal(ErrorCode.TOKEN_EXPIRED, "Your token has expired.")
+
+_errors = count()
+
+
+class Rules(Struct, frozen=True):
+    """What holds for every connection of this gateway."""
+
+    partitions: int
+    rate: Rate = Rate()
+    rooms: int = 100
+    """How many rooms a connection may be in."""
+    capacity: int = 1000
+    """How many members a room may have."""
+
+
+class Publish(Struct, frozen=True, gc=False):
+    """Write a command to the log, in each of these partitions."""
+
+    partitions: tuple[int, ...]
+    command: AnyCommand
+
+
+class Say(Struct, frozen=True, gc=False):
+    """Answer at once."""
+
+    frame: bytes
+
+
+class Check(Struct, frozen=True, gc=False):
+    """Find out whose token this is and call ``renewed`` or ``refused``."""
+
+    token: str
+    ref: str | None
+
+
+class HangUp(Struct, frozen=True, gc=False):
+    """Close the socket."""
+
+    code: int
+    reason: str
+
+
+Action = Publish | Say | Check | HangUp
+
+
+class Session:
+    """One connection's life on this gateway."""
+
+    __slots__ = (
+        "_conversation",
+        "_flow",
+        "_home",
+        "_identity",
+        "_profile",
+        "_rooms",
+        "_rules",
+        "_touched",
+        "connection",
+        "dialect",
+        "number",
+    )
+
+    def __init__(
+        self, connection: str, dialect: Dialect, identity: Identity, profile: Profile, rules: Rules, now: float
+    ) -> None:
+        home = home_of(connection, rules.partitions)
+        assert home is not None  # the gateway has made the id
+        self.connection = connection
+        self.dialect = dialect
+        self.number = 1
+        self._home = home
+        self._conversation: Conversation = dialect.conversation()
+        self._identity = identity
+        self._profile = profile
+        self._rules = rules
+        self._flow = Flow(rules.rate, now)
+        self._rooms: set[str] = set()  # it has asked to join, and not to leave
+        self._touched = 1 << home  # bit p: partition p has heard of this connection
+
+    # its beginning and its end
+
+    def opened(self, address: str, agent: str) -> Publish:
+        """Tell its home; the client is welcomed once that is stored."""
+        command = Opened(
+            app=self._identity.app,
+            connection=self.connection,
+            session=self.number,
+            profile=self._profile,
+            dialect=self.dialect.name,
+            resumable=self.dialect.resumable,
+            address=address,
+            agent=agent,
+        )
+        return Publish((self._home,), command)
+
+    def comes_back(self, code: int) -> bool:
+        """Whether the client may resume after its socket closed with *code*."""
+        return self.dialect.resumable and code not in LEFT
+
+    def closed(self, code: int, reason: Reason, frames_in: int, frames_out: int) -> Publish:
+        """Tell every partition that has heard of it."""
+        command = Closed(
+            app=self._identity.app,
+            connection=self.connection,
+            session=self.number,
+            reason=reason,
+            code=code,
+            frames_in=frames_in,
+            frames_out=frames_out,
+        )
+        return Publish(self.touched, command)
+
+    @property
+    def app(self) -> str:
+        """The app that all it says belongs to."""
+        return self._identity.app
+
+    @property
+    def subject(self) -> str | None:
+        """Whom its token names."""
+        return self._identity.subject
+
+    @property
+    def touched(self) -> tuple[int, ...]:
+        """The partitions that have heard of it."""
+        return tuple(bit for bit in range(self._touched.bit_length()) if self._touched >> bit & 1)
+
+    # what it says
+
+    def receive(self, frame: bytes, now: float, place: int, trouble: Refusal | None = None) -> list[Action]:
+        """Return what to do about a text frame. *trouble* is why the log can take nothing, if so.
+
+        *now* is in seconds since the epoch; *place* is how far deliveries have come.
+        """
+        within = self._flow.take(now)
+        if not within and self._flow.lasting:
+            return [HangUp(CloseCode.RATE, "You send too many frames, and went on when told.")]
+        try:
+            requests = self._conversation.decode(frame)
+        except Misunderstood as misunderstood:
+            return self._refused(RATE if not within else misunderstood, misunderstood.ref)
+        if not within:
+            return self._refused(RATE, requests[0].ref)
+        actions: list[Action] = []
+        for request in requests:
+            try:
+                actions += self._asked(request, now, place, trouble)
+            except Refusal as refusal:
+                actions += self._refused(refusal, request.ref)
+                break
+        return actions
+
+    def pinged(self, now: float) -> list[Action]:
+        """Count a frame that is not text."""
+        if self._flow.take(now) or not self._flow.lasting:
+            return []
+        return [HangUp(CloseCode.RATE, "You send too many frames.")]
+
+    def looked_at(self, now: float) -> list[Action]:
+        """End what must not go on, though the client says nothing."""
+        if self._identity.expired(int(now * 1000)):
+            return [*self._refused(EXPIRED, None), HangUp(CloseCode.TOKEN_EXPIRED, EXPIRED.message)]
+        return []
+
+    # the token
+
+    def renewed(self, identity: Identity, ref: str | None) -> list[Action]:
+        """Go on with the grants of a fresh token of the same subject."""
+        if identity.subject != self._identity.subject:
+            return self.refused(Refusal(ErrorCode.UNAUTHORIZED, "The fresh token names somebody else."), ref)
+        self._identity = identity
+        if ref is None or not isinstance(self.dialect, ParleyV1):
+            return []
+        until = None if identity.expires_at is None else clock.rfc3339(identity.expires_at)
+        return [Say(self.dialect.write(Renewed(ref=ref, expires_at=until)))]
+
+    def refused(self, refusal: Refusal, ref: str | None) -> list[Action]:
+        """Answer a request that the gateway itself refuses."""
+        return self._refused(refusal, ref)
+
+    def _refused(self, refusal: Refusal, ref: str | None) -> list[Action]:
+        frame = self.dialect.refuse(refusal, ref, self.connection, f"{next(_errors):016x}")
+        return [] if frame is None else [Say(frame)]
+
+    # requests
+
+    def _asked(self, request: ask.ClientRequest, now: float, place: int, trouble: Refusal | None) -> list[Action]:
+        match request:
+            case ask.Ping(ref=ref):
+                return self._pong(ref, now, place)
+            case ask.RefreshToken(token=token, ref=ref):
+                return [Check(token, ref)]
+        if self._identity.expired(int(now * 1000)):
+            return [*self._refused(EXPIRED, request.ref), HangUp(CloseCode.TOKEN_EXPIRED, EXPIRED.message)]
+        if trouble is not None:
+            raise trouble
+        match request:
+            case ask.Signal():
+                action = self._signal(request)
+            case ask.SetPresence():
+                action = self._presence(request)
+            case ask.Join():
+                action = self._join(request)
+            case ask.Leave():
+                self._rooms.discard(request.room)
+                action = self._to_room(request, None)
+            case _:
+                self._need(self._identity.may(request.room, "send"), "speak in this room")
+                action = self._to_room(request, None if isinstance(request, ask.Send) else self._profile)
+        self._conversation.accepted(request)
+        return [action]
+
+    def _pong(self, ref: str | None, now: float, place: int) -> list[Action]:
+        if not isinstance(self.dialect, ParleyV1):
+            return []
+        return [Say(self.dialect.write(Pong(ref=ref, time=clock.rfc3339(int(now * 1000)), n=place)))]
+
+    def _join(self, request: ask.Join) -> Publish:
+        self._need(self._identity.may(request.room, "join"), "join this room")
+        if request.room not in self._rooms and len(self._rooms) >= self._rules.rooms:
+            raise Refusal(
+                ErrorCode.NOT_ALLOWED, f"A connection may be in {self._rules.rooms} rooms; leave one of them first."
+            )
+        self._rooms.add(request.room)
+        return self._to_room(request, self._profile)
+
+    def _signal(self, request: ask.Signal) -> Publish:
+        self._need(self._identity.direct or self._identity.admin, "say something to a single connection")
+        home = home_of(request.to, self._rules.partitions)
+        if home is None:
+            raise Refusal(ErrorCode.NOT_FOUND, "That is no connection's id.")
+        return self._command(request, home, None)
+
+    def _presence(self, request: ask.SetPresence) -> Publish:
+        mine, grants = self._profile, self._identity
+        if request.availability is not None:
+            self._need(grants.presence or grants.admin, "set its presence")
+        if request.metadata is not None:
+            self._need(grants.metadata or grants.admin, "change its metadata")
+        merged = mine.metadata if request.metadata is None else {**mine.metadata, **request.metadata}
+        metadata(merged)
+        self._profile = Profile(
+            user_id=mine.user_id,
+            device_id=mine.device_id,
+            metadata=merged,
+            availability=request.availability or mine.availability,
+        )
+        command = PresenceSet(
+            app=grants.app, connection=self.connection, session=self.number, request=request, profile=self._profile
+        )
+        return Publish(self.touched, command)
+
+    def _to_room(self, request: ask.RoomRequest, profile: Profile | None) -> Publish:
+        partition = partition_of(self._identity.app, request.room, self._rules.partitions)
+        return self._command(request, partition, profile)
+
+    def _command(self, request: ask.AnyRequest, partition: int, profile: Profile | None) -> Publish:
+        first = not self._touched >> partition & 1
+        self._touched |= 1 << partition
+        command = Asked(
+            app=self._identity.app,
+            connection=self.connection,
+            session=self.number,
+            request=request,
+            profile=profile,
+            capacity=self._rules.capacity if isinstance(request, ask.Join) else 0,
+            resumable=self.dialect.resumable and (first or isinstance(request, ask.Join)),
+            touched=self._touched if isinstance(request, ask.Signal) else 0,
+        )
+        return Publish((partition,), command)
+
+    def _need(self, granted: bool, what: str) -> None:
+        if not granted:
+            raise Refusal(ErrorCode.NOT_ALLOWED, f"Your token does not allow you to {what}.")

@@ -1,0 +1,54 @@
+"""Settings of the gateway."""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from parley.kit.settings import Common, Port, Seconds, Words
+
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Settings(Common, frozen=True, kw_only=True):
+    """Each field is GATEWAY_<FIELD> in the environment. The defaults are the limits that clients are told."""
+
+    prefix: ClassVar[str] = "GATEWAY"
+
+    port: Port = 0
+    """Port of the socket listener; 0 takes a free one."""
+    origins: Words = ()
+    """Pages that may connect in production besides the host's own, such as `https://app.example.org`; `*` for all."""
+    max_message_bytes: Annotated[int, Meta(ge=1024, le=1 << 24)] = 131_072
+    """Size of a message in total; larger ones close the socket with 1009."""
+    max_outbound_bytes: Annotated[int, Meta(ge=65_536)] = 1_048_576
+    """What may wait for a slow reader before its socket is closed with 4008."""
+    frames_per_second: Count = 1000
+    """Frames a connection may send in the long run; above it they are refused."""
+    frames_burst: Count = 2000
+    """Frames a connection may send at once."""
+    flood_seconds: Seconds = 10
+    """Sending too much for this long closes the socket with 4029."""
+    rooms_per_connection: Count = 100
+    """Rooms a connection may be in at the same time."""
+    room_capacity: Count = 1000
+    """Members a room may have."""
+    heartbeat_seconds: Annotated[float, Meta(ge=0.1)] = 25
+    """Between two pings; two that are missed close the socket with 4009."""
+    grace_seconds: Seconds = 30
+    """How long a connection that broke may be resumed."""
+    buffer_bytes: Annotated[int, Meta(ge=65_536)] = 64 * 1024 * 1024
+    """What may wait for the log before clients are refused as `degraded`."""
+    buffer_seconds: Seconds = 10
+    """How long it may wait."""
+    drain_seconds: Seconds = 10
+    """How long the last words may take to reach the log when the gateway stops."""
+
+    def problems(self) -> Iterator[str]:
+        """Say what must be set in production."""
+        yield from super().problems()
+        if not self.development and not self.token_secret and not self.jwks:
+            yield (
+                "In production clients need tokens, and nothing here can check them: set PARLEY_TOKEN_SECRET or "
+                "PARLEY_JWKS, or PARLEY_MODE=development on your own machine."
+            )

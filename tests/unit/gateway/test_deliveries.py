@@ -1,0 +1,134 @@
+"""What owners have for clients, written once and in the order of the log."""
+
+from typing import Any
+
+import msgspec
+
+from parley.gateway.deliveries import PER_MESSAGE, Deliveries
+from parley.gateway.websocket import HEADROOM
+from parley.protocol.codes import ErrorCode
+from parley.protocol.dialects import Dialect
+from parley.protocol.dialects.apigw import ApiGateway
+from parley.protocol.dialects.parley_v1 import ParleyV1
+from parley.protocol.envelope import CloudEvent
+from parley.protocol.outputs import Deliveries as Batch
+from parley.protocol.outputs import Told
+from parley.protocol.says import AnySay, Close, Error, Message
+
+
+class Client:
+    """A connection that remembers what it was told."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.session = self
+        self.dialect = dialect
+        self.number = 1
+        self.frames: list[Any] = []
+        self.ended: list[Any] = []
+
+    def deliver(self, prepared: bytearray) -> None:
+        frame = bytes(prepared[HEADROOM:])
+        self.frames.append(msgspec.json.decode(frame) if frame.startswith(b"{") else frame.decode())
+
+    def hang_up(self, code: int, reason: str, ordered: str) -> None:
+        self.ended.append((code, ordered))
+
+
+V1, APIGW = ParleyV1(), ApiGateway()
+
+
+def told(sequence: int, index: int, say: AnySay, *to: str, source: str = "rooms") -> CloudEvent[Told]:
+    data = Told(sequence=sequence, index=index, to=to, say=say)
+    return CloudEvent(id="x", source=source, type="parley.told", data=data)
+
+
+def message(*events: CloudEvent[Told], partition: int = 0) -> bytes:
+    return msgspec.json.encode(Batch(partition=partition, events=list(events)))
+
+
+def hello(text: str = "hello") -> Message:
+    return Message(room="r", from_="a", data=msgspec.Raw(msgspec.json.encode(text)))
+
+
+def reader(**clients: Client) -> Deliveries:
+    return Deliveries(clients.get)  # type: ignore[arg-type] # a connection, as far as deliveries know
+
+
+def test_each_dialect_says_it_in_its_words_and_the_absent_hear_nothing() -> None:
+    ana, bob = Client(V1), Client(APIGW)
+
+    reader(ana=ana, bob=bob).read(3, message(told(1, 0, hello(), "ana", "bob", "gone")))
+
+    assert ana.frames == [{"type": "message", "n": 3 * PER_MESSAGE, "room": "r", "from": "a", "data": "hello"}]
+    assert bob.frames == ["hello"]
+
+
+def test_n_is_the_place_in_the_stream() -> None:
+    ana = Client(V1)
+    deliveries = reader(ana=ana)
+
+    deliveries.read(5, message(told(1, 0, hello(), "ana"), told(1, 1, hello(), "ana")))
+
+    assert [frame["n"] for frame in ana.frames] == [5 * PER_MESSAGE, 5 * PER_MESSAGE + 1]
+    assert deliveries.place == 5 * PER_MESSAGE + 1
+
+
+def test_what_two_owners_say_is_written_once() -> None:
+    ana = Client(V1)
+    deliveries = reader(ana=ana)
+
+    deliveries.read(1, message(told(1, 0, hello("a"), "ana"), told(1, 1, hello("b"), "ana")))
+    deliveries.read(2, message(told(1, 1, hello("b"), "ana"), told(2, 0, hello("c"), "ana")))
+
+    assert [frame["data"] for frame in ana.frames] == ["a", "b", "c"]
+
+
+def test_partitions_and_services_have_marks_of_their_own() -> None:
+    ana = Client(V1)
+    deliveries = reader(ana=ana)
+
+    deliveries.read(1, message(told(9, 0, hello("a"), "ana")))
+    deliveries.read(2, message(told(2, 0, hello("b"), "ana"), partition=1))
+    deliveries.read(3, message(told(3, 0, hello("c"), "ana", source="presence")))
+
+    assert [frame["data"] for frame in ana.frames] == ["a", "b", "c"]
+
+
+def test_a_stream_that_was_made_anew_is_believed() -> None:
+    ana = Client(V1)
+    deliveries = reader(ana=ana)
+
+    deliveries.read(100, message(told(9, 0, hello("a"), "ana")))
+    deliveries.read(1, message(told(1, 0, hello("b"), "ana")))
+
+    assert [frame["data"] for frame in ana.frames] == ["a", "b"]
+
+
+def test_a_close_ends_the_session_it_means_and_no_later_one() -> None:
+    ana = Client(V1)
+    deliveries = reader(ana=ana)
+
+    deliveries.read(1, message(told(1, 0, Close(session=2, code=4503, reason="replaced"), "ana")))
+    assert ana.ended == []
+    deliveries.read(2, message(told(2, 0, Close(session=1, code=4503, reason="replaced"), "ana")))
+
+    assert ana.ended == [(4503, "replaced")]
+
+
+def test_words_that_differ_by_receiver_are_made_for_each() -> None:
+    ana, bob = Client(APIGW), Client(APIGW)
+    error = Error(ref=None, code=ErrorCode.INTERNAL, message="x")
+
+    reader(ana=ana, bob=bob).read(1, message(told(1, 0, error, "ana", "bob")))
+
+    assert [ana.frames[0]["connectionId"], bob.frames[0]["connectionId"]] == ["ana", "bob"]
+
+
+def test_a_message_that_cannot_be_read_is_left_out() -> None:
+    ana = Client(V1)
+    deliveries = reader(ana=ana)
+
+    deliveries.read(1, b"rubbish")
+    deliveries.read(2, message(told(1, 0, hello(), "ana")))
+
+    assert len(ana.frames) == 1

@@ -1,0 +1,278 @@
+"""The rules of one connection, without socket, bus and clock."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parley.gateway.flow import Rate
+from parley.gateway.session import Action, Check, HangUp, Publish, Rules, Say, Session
+from parley.kit.identity import Identity
+from parley.protocol import ids
+from parley.protocol.codes import ErrorCode, Refusal
+from parley.protocol.commands import Asked, Closed, Opened, PresenceSet, Profile
+from parley.protocol.dialects import Dialect
+from parley.protocol.dialects.apigw import ApiGateway
+from parley.protocol.dialects.parley_v1 import ParleyV1
+
+NOW = 1_800_000_000.0
+PARTITIONS = 16
+ID = ids.connection_id(3, b"123456789")
+PEER = ids.connection_id(5, b"abcdefghi")
+ANYBODY = Identity.anonymous("default")
+
+
+def session(identity: Identity = ANYBODY, dialect: Dialect | None = None, **rules: int | Rate) -> Session:
+    profile = Profile(user_id="ana", metadata={"colour": "red"})
+    return Session(ID, dialect or ParleyV1(), identity, profile, Rules(PARTITIONS, **rules), NOW)  # type: ignore[arg-type]
+
+
+def said(actions: list[Action]) -> dict[str, object]:
+    """Return the one frame that answers."""
+    (action,) = actions
+    assert isinstance(action, Say)
+    frame = msgspec.json.decode(action.frame)
+    assert isinstance(frame, dict)
+    return frame
+
+
+def published(actions: list[Action]) -> Asked:
+    """Return the one command that is written for a request."""
+    (action,) = actions
+    assert isinstance(action, Publish)
+    assert isinstance(action.command, Asked)
+    return action.command
+
+
+def receive(of: Session, frame: str, now: float = NOW, trouble: Refusal | None = None) -> list[Action]:
+    return of.receive(frame.encode(), now, 77, trouble)
+
+
+def identity(**grants: object) -> Identity:
+    return Identity(**{"app": "default", "subject": "ana"} | grants)  # type: ignore[arg-type]
+
+
+def test_it_begins_at_home() -> None:
+    publish = session().opened("192.0.2.1", "agent")
+
+    assert publish.partitions == (3,)
+    assert isinstance(publish.command, Opened)
+    assert publish.command.resumable
+
+
+def test_a_room_s_requests_go_to_its_partition() -> None:
+    actions = receive(session(), '{"action":"send","room":"r","data":1}')
+
+    assert isinstance(actions[0], Publish)
+    assert actions[0].partitions == (ids.partition_of("default", "r", PARTITIONS),)
+
+
+def test_a_signal_goes_to_the_home_of_its_recipient_and_says_where_the_sender_has_been() -> None:
+    mine = session()
+    receive(mine, '{"action":"join","room":"r"}')
+
+    actions = receive(mine, f'{{"action":"signal","to":"{PEER}","data":{{}}}}')
+
+    assert isinstance(actions[0], Publish)
+    assert actions[0].partitions == (5,)
+    touched = {3, 5, ids.partition_of("default", "r", PARTITIONS)}
+    assert published(actions).touched == sum(1 << partition for partition in touched)
+
+
+def test_its_end_goes_wherever_it_was_heard_of() -> None:
+    mine = session()
+    receive(mine, f'{{"action":"signal","to":"{PEER}","data":1}}')
+
+    end = mine.closed(1000, "disconnected", 2, 1)
+
+    assert end.partitions == (3, 5)
+    assert isinstance(end.command, Closed)
+
+
+def test_presence_goes_wherever_it_was_heard_of_with_the_whole_profile() -> None:
+    mine = session()
+    receive(mine, f'{{"action":"signal","to":"{PEER}","data":1}}')
+
+    (action,) = receive(mine, '{"action":"presence","availability":"busy","metadata":{"mood":"calm"}}')
+
+    assert isinstance(action, Publish)
+    assert isinstance(action.command, PresenceSet)
+    assert action.partitions == (3, 5)
+    assert action.command.profile.availability == "busy"
+    assert action.command.profile.metadata == {"colour": "red", "mood": "calm"}
+
+
+def test_metadata_does_not_grow_above_its_limit_bit_by_bit() -> None:
+    mine = session()
+
+    answers = [receive(mine, f'{{"action":"presence","metadata":{{"k{i}":"{"x" * 900}"}}}}')[0] for i in range(6)]
+
+    assert [type(answer) for answer in answers] == [Publish] * 4 + [Say] * 2
+    assert b"too_large" in answers[5].frame  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("frame", "grants"),
+    [
+        ('{"action":"join","room":"team-a"}', {"rooms": {"team-*": frozenset({"join"})}}),
+        ('{"action":"send","room":"team-a","data":1}', {"rooms": {"team-a": frozenset({"send"})}}),
+        ('{"action":"chat","room":"team-a","id":"1","text":"x"}', {"rooms": {"*": frozenset({"send"})}}),
+        (f'{{"action":"signal","to":"{PEER}","data":1}}', {"direct": True}),
+        ('{"action":"presence","availability":"busy"}', {"presence": True}),
+        ('{"action":"presence","metadata":{}}', {"metadata": True}),
+    ],
+)
+def test_a_request_needs_its_grant(frame: str, grants: dict[str, object]) -> None:
+    assert isinstance(receive(session(identity(**grants)), frame)[0], Publish)
+    assert said(receive(session(identity()), frame))["code"] == "not_allowed"
+    other = identity(rooms={"other": frozenset({"join", "send"})})
+    assert said(receive(session(other), frame))["code"] == "not_allowed"
+
+
+def test_leaving_needs_no_grant() -> None:
+    assert published(receive(session(identity()), '{"action":"leave","room":"r"}'))
+
+
+def test_a_room_too_many_is_refused_and_leaving_makes_room() -> None:
+    mine = session(rooms=2)
+    receive(mine, '{"action":"join","room":"a"}')
+    receive(mine, '{"action":"join","room":"b"}')
+
+    assert said(receive(mine, '{"action":"join","room":"c","ref":"1"}'))["code"] == "not_allowed"
+    assert published(receive(mine, '{"action":"join","room":"a"}'))
+    receive(mine, '{"action":"leave","room":"a"}')
+    assert published(receive(mine, '{"action":"join","room":"c"}'))
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ("nonsense", "bad_frame"),
+        ("[]", "bad_frame"),
+        ("", "bad_frame"),
+        ('{"action":"dance","ref":"1"}', "unknown_action"),
+        ('{"action":"join","ref":"1"}', "bad_request"),
+        ('{"action":"signal","to":"nobody","data":1,"ref":"1"}', "not_found"),
+    ],
+)
+def test_what_is_wrong_is_answered_with_its_ref(frame: str, code: str) -> None:
+    answer = said(receive(session(), frame))
+
+    assert answer["code"] == code
+    assert answer.get("ref") == ("1" if "ref" in frame else None)
+
+
+def test_a_ping_is_answered_with_the_place_of_deliveries() -> None:
+    answer = said(receive(session(), '{"action":"ping","ref":"p"}'))
+
+    assert answer == {"type": "pong", "ref": "p", "time": "2027-01-15T08:00:00.000Z", "n": 77}
+
+
+def test_above_the_rate_a_frame_is_refused_with_its_ref_and_not_processed() -> None:
+    mine = session(rate=Rate(per_second=1, burst=1))
+    receive(mine, '{"action":"ping"}')
+
+    answer = said(receive(mine, '{"action":"join","room":"r","ref":"x"}'))
+
+    assert (answer["code"], answer["ref"], answer["retryAfterMs"]) == ("rate_limited", "x", 1000)
+
+
+@pytest.mark.parametrize("frame", ["ping", "text", "rubbish"])
+def test_a_lasting_flood_ends_the_connection(frame: str) -> None:
+    mine = session(rate=Rate(per_second=10, burst=10, flood_seconds=10))
+    text = {"text": '{"action":"ping"}', "rubbish": "{"}.get(frame, "")
+
+    ends = []
+    for tick in range(2000):
+        now = NOW + tick / 100
+        actions = mine.pinged(now) if frame == "ping" else receive(mine, text, now)
+        ends += [(now, action) for action in actions if isinstance(action, HangUp)]
+
+    assert ends[0][1].code == 4029
+    assert 10 < ends[0][0] - NOW < 13
+
+
+def test_while_the_log_takes_nothing_only_the_gateway_answers() -> None:
+    trouble = Refusal(ErrorCode.DEGRADED, "Away.")
+
+    answer = said(receive(session(), '{"action":"join","room":"r","ref":"x"}', trouble=trouble))
+
+    assert (answer["code"], answer["ref"], answer["retryAfterMs"]) == ("degraded", "x", 2000)
+    assert said(receive(session(), '{"action":"ping"}', trouble=trouble))["type"] == "pong"
+
+
+def test_an_expired_token_ends_the_connection_at_its_next_request() -> None:
+    mine = session(identity(expires_at=int(NOW * 1000) + 1000, rooms={"*": frozenset({"join"})}))
+    assert published(receive(mine, '{"action":"join","room":"r"}'))
+
+    error, end = receive(mine, '{"action":"join","room":"r","ref":"x"}', NOW + 2)
+
+    assert isinstance(error, Say)
+    assert b"token_expired" in error.frame
+    assert isinstance(end, HangUp)
+    assert end.code == 4501
+
+
+def test_an_expired_token_ends_a_silent_connection_too() -> None:
+    mine = session(identity(expires_at=int(NOW * 1000) + 1000))
+
+    assert mine.looked_at(NOW) == []
+    assert isinstance(mine.looked_at(NOW + 2)[-1], HangUp)
+
+
+def test_a_fresh_token_brings_its_grants_and_its_time() -> None:
+    mine = session(identity(expires_at=int(NOW * 1000) + 1000))
+    (check,) = receive(mine, '{"action":"token","token":"jwt","ref":"t"}')
+    assert check == Check("jwt", "t")
+
+    answer = said(mine.renewed(identity(expires_at=int(NOW * 1000) + 60_000, rooms={"r": frozenset({"join"})}), "t"))
+
+    assert answer == {"type": "ok", "ref": "t", "expiresAt": "2027-01-15T08:01:00.000Z"}
+    assert published(receive(mine, '{"action":"join","room":"r"}', NOW + 30))
+
+
+def test_a_fresh_token_of_somebody_else_is_refused() -> None:
+    mine = session(identity())
+
+    assert said(mine.renewed(identity(subject="eve"), "t"))["code"] == "unauthorized"
+
+
+def test_a_client_of_api_gateway_does_not_come_back() -> None:
+    mine, theirs = session(), session(dialect=ApiGateway())
+
+    assert [mine.comes_back(code) for code in (1000, 1001, 1005, 1006, 1012, 4008)] == [False, False, *[True] * 4]
+    assert not theirs.comes_back(1006)
+
+
+def test_moving_to_another_room_leaves_the_first() -> None:
+    mine = session(dialect=ApiGateway())
+    receive(mine, '{"action":"joinRoom","roomId":"a"}')
+
+    leave, join = receive(mine, '{"action":"joinRoom","roomId":"b"}')
+
+    assert isinstance(leave, Publish)
+    assert isinstance(join, Publish)
+    assert isinstance(leave.command, Asked)
+    assert isinstance(join.command, Asked)
+    assert type(leave.command.request).__name__ == "Leave"
+    assert join.command.capacity == 1000
+
+
+@given(st.binary(max_size=200), st.sampled_from([ParleyV1(), ApiGateway()]))
+def test_no_frame_does_worse_than_be_refused(frame: bytes, dialect: Dialect) -> None:
+    session(dialect=dialect).receive(frame, NOW, 0)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["action", "room", "roomId", "ref", "data", "to", "text", "id", "since", "metadata", "token"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["join", "joinRoom"]),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+            max_leaves=5,
+        ),
+    ),
+    st.sampled_from([ParleyV1(), ApiGateway()]),
+)
+def test_no_object_does_worse_than_be_refused(frame: dict[str, object], dialect: Dialect) -> None:
+    session(dialect=dialect).receive(msgspec.json.encode(frame), NOW, 0)
