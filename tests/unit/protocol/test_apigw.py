@@ -148,7 +148,7 @@ def test_data_of_other_dialects_is_its_json():
 
 
 def test_chat_comes_bare_and_not_back_to_its_sender():
-    chat = says.ChatPosted(room="r", position=1, id="i", from_="ana=", user_id=None, text="hi", data=None, time="t")
+    chat = says.ChatPosted(room="r", position=1, id="i", from_="ana=", user_id=None, text="hi", data=ask.NULL, time="t")
 
     assert said(chat, receiver="bob=") == b"hi"
     assert said(chat, receiver="ana=") is None

@@ -54,6 +54,14 @@ def test_a_frame_asks_for(frame, request_):
     assert decode(frame) == request_
 
 
+@pytest.mark.parametrize("data", [b"{}", b"[1.10]", b'"x"', b"3", b"null"])
+def test_chat_may_carry_any_data(data):
+    (request,) = DIALECT.decode(b'{"action":"chat","room":"r","id":"1","text":"t","data":%b}' % data)
+
+    again = msgspec.json.decode(msgspec.json.encode(request), type=ask.AnyRequest)
+    assert bytes(again.data) == data
+
+
 def test_data_keeps_the_bytes_that_the_client_wrote():
     """`data` is opaque: digits, order, doubled keys and spaces stay."""
     data = b'{ "n": 1.10, "n": 1e2, "x": 12345678901234567890123 }'
@@ -133,7 +141,7 @@ SAID = [
     says.SignalFrom(from_="c", data=msgspec.Raw(b"[1.10]")),
     says.Message(room="r", from_="c", data=msgspec.Raw(b"{}")),
     says.Error(ref="1", code=ErrorCode.ROOM_FULL, message="m"),
-    says.ChatPosted(room="r", position=1, id="i", from_="c", user_id=None, text="t", data=None, time="t"),
+    says.ChatPosted(room="r", position=1, id="i", from_="c", user_id=None, text="t", data=ask.NULL, time="t"),
     says.MemberChanged(room="r", connection_id="c", availability="busy", metadata={}),
     says.MemberJoined(
         room="r",

@@ -140,7 +140,7 @@ class PostToRoom(Command, kw_only=True, frozen=True, tag="postToRoom"):
     room: str
     id: str
     text: str
-    data: str | None = None
+    data: str = "null"
     """JSON text, as the backend wrote it."""
     user: str | None = None
     reply: str = ""

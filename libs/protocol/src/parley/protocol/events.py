@@ -103,7 +103,7 @@ class MessagePosted(RoomEvent, kw_only=True, frozen=True):
     """None when a backend spoke."""
     user_id: str | None
     text: str
-    data: Raw | None
+    data: Raw
 
 
 class NegotiationOffered(Data, kw_only=True, frozen=True):

@@ -5,7 +5,7 @@ its limits, and sends what remains on as a command (`commands.Asked`). ``data`` 
 opaque: it is kept as the bytes that the client wrote.
 """
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Raw, Struct
 
@@ -13,6 +13,10 @@ Availability = Literal["online", "available", "busy", "away", "inCall"]
 """`online` until the client says another; rooms says `inCall` while a call lasts."""
 
 Metadata = dict[str, Any]
+
+
+NULL: Final = Raw(b"null")
+"""Data that was not given. (Never `Raw | None`: msgspec then takes nothing but null.)"""
 
 
 class Since(Struct, frozen=True):
@@ -59,7 +63,7 @@ class Chat(Request, kw_only=True, frozen=True, tag="chat"):
     id: str
     """The client's own, unique per sender."""
     text: str
-    data: Raw | None = None
+    data: Raw = NULL
 
 
 class Relay(Request, kw_only=True, frozen=True, tag="relay"):

@@ -78,7 +78,7 @@ class ChatPosted(Say, kw_only=True, frozen=True, tag="chat"):
     from_: str | None = field(name="from")
     user_id: str | None
     text: str
-    data: Raw | None
+    data: Raw
     time: str
 
 

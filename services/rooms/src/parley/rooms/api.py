@@ -69,13 +69,23 @@ class RoomShown(Shape):
     call: CallNow | None
 
 
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain the character U+0000")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+"""What PostgreSQL can hold."""
+
+
 class Message(Shape):
     """What a backend says in a room."""
 
-    text: Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(lambda text: _without_nul(text))]
-    id: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(lambda text: _without_nul(text))] | None = None
+    text: Annotated[Text, Field(max_length=MAX_TEXT)]
+    id: Annotated[Text, Field(min_length=1, max_length=128)] | None = None
     """The backend's own: saying it again with the same id says it once."""
-    user_id: Annotated[str, Field(max_length=255), AfterValidator(lambda text: _without_nul(text))] | None = None
+    user_id: Annotated[Text, Field(max_length=255)] | None = None
     """In whose name."""
     data: Any = None
 
@@ -157,7 +167,7 @@ def rooms_api(db: AsyncEngine, ask: Ask, tokens: Tokens, relay: turn.Relay, *, d
         _may(caller.may(room, "admin"), "admin")
         partition = partition_of(caller.app, checked(room), ask.partitions)
         id_ = message.id or secrets.token_urlsafe(12)
-        data = None if message.data is None else msgspec.json.encode(message.data).decode()
+        data = msgspec.json.encode(message.data).decode()
         answer = await ask(
             partition,
             lambda reply: PostToRoom(
@@ -177,12 +187,6 @@ def rooms_api(db: AsyncEngine, ask: Ask, tokens: Tokens, relay: turn.Relay, *, d
 
 def _may(granted: bool, verb: Verb) -> None:
     require(granted, f"`{verb}` in this room")
-
-
-def _without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not contain the character U+0000")
-    return text
 
 
 def _summary(row: RowMapping) -> RoomSummary:

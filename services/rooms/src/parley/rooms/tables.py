@@ -5,6 +5,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
+from parley.kit.ownership import ownership_tables
+
 metadata: Final = sa.MetaData(schema="rooms")
 
 
@@ -74,3 +76,5 @@ window: Final = sa.Table(
     sa.Column("said", JSON, nullable=False),
 )
 """`said` holds what clients wrote to the letter, so it is json and not jsonb."""
+
+ownership: Final = ownership_tables(metadata)

@@ -13,7 +13,7 @@ from parley.protocol.codes import ErrorCode
 from parley.protocol.commands import Asked, Negotiated, PostToConnection, PostToRoom
 from parley.protocol.envelope import Place
 from parley.protocol.outputs import Fact, Forward, Output, Reply
-from parley.protocol.requests import Chat, Relay, Send, Signal
+from parley.protocol.requests import NULL, Chat, Relay, Send, Signal
 from parley.rooms import calls
 from parley.rooms.content import step
 from parley.rooms.room import RoomKey
@@ -48,7 +48,7 @@ def relay(rows: Rows, command: Asked, request: Relay, at: Place) -> Iterator[Out
     data = request.text.encode()
     if step(data) is None:
         user = _user(command)
-        yield from _post(rows, key, command.connection, user, f"{at.sequence:x}-{at.index:x}", request.text, None, at)
+        yield from _post(rows, key, command.connection, user, f"{at.sequence:x}-{at.index:x}", request.text, NULL, at)
         return
     message = says.Message(room=request.room, from_=command.connection, data=Raw(_encode(request.text)))
     yield from rows.to_members(key, message, but=command.connection)
@@ -83,7 +83,7 @@ def post_to_room(rows: Rows, command: PostToRoom, at: Place) -> Iterator[Output]
         return
     position = rows.window.chats.get((*key, None, command.id))
     if position is None:
-        data = None if command.data is None else Raw(command.data.encode())
+        data = Raw(command.data.encode())
         yield from _post(rows, key, None, command.user, command.id, command.text, data, at)
         position = rows.rooms[key].position
     said = rows.window[*key, position].said
@@ -137,7 +137,7 @@ def _user(command: Asked) -> str | None:
 
 
 def _post(
-    rows: Rows, key: RoomKey, sender: str | None, user: str | None, id_: str, text: str, data: Raw | None, at: Place
+    rows: Rows, key: RoomKey, sender: str | None, user: str | None, id_: str, text: str, data: Raw, at: Place
 ) -> Iterator[Output]:
     room = rows.advance(key)
     posted = says.ChatPosted(

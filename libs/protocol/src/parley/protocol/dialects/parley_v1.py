@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import Meta, Raw, Struct
 
 from parley.protocol import requests as ask
 from parley.protocol import says
@@ -63,7 +63,7 @@ class ChatFrame(ClientFrame, kw_only=True, frozen=True, tag="chat"):
     room: str
     id: Annotated[str, Meta(min_length=1, max_length=128)]
     text: str
-    data: Raw | UnsetType = UNSET
+    data: Raw = ask.NULL
 
 
 class PresenceFrame(ClientFrame, kw_only=True, frozen=True, tag="presence"):
@@ -232,8 +232,8 @@ def _request(said: AnyClientFrame) -> ask.ClientRequest:  # noqa: PLR0911 - one 
         case SendFrame():
             return ask.Send(ref=said.ref, room=name(said.room), data=said.data)
         case ChatFrame():
-            extra = said.data if isinstance(said.data, Raw) else None
-            return ask.Chat(ref=said.ref, room=name(said.room), id=name(said.id, "message"), text=said.text, data=extra)
+            id_ = name(said.id, "message")
+            return ask.Chat(ref=said.ref, room=name(said.room), id=id_, text=said.text, data=said.data)
         case JoinFrame():
             return ask.Join(ref=said.ref, room=name(said.room), since=said.since, metadata=metadata(said.metadata))
         case LeaveFrame():

@@ -1,0 +1,20 @@
+"""How a partition of rooms is kept in PostgreSQL: which rows in which table."""
+
+from parley.kit.rows import Kept, Rows
+from parley.protocol.registry import Connection, LostGateway
+from parley.rooms import room, tables
+from parley.rooms.rooms import Rooms
+
+
+def store_of(partitions: int) -> Rows:
+    """Return the store of an installation with so many partitions."""
+    return Rows(
+        lambda _: Rooms(partitions),
+        [
+            Kept(tables.connections, Connection),
+            Kept(tables.lost, LostGateway),
+            Kept(tables.rooms, room.Room),
+            Kept(tables.members, room.Member),
+            Kept(tables.window, room.Kept),
+        ],
+    )
