@@ -62,12 +62,12 @@ clean: ## Remove what was built and installed; .parley, your data, stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 need-python:
-	@test -n "$(PYTHON)" || { echo "Parley needs Python 3.11 or newer, and this is $$(python3 --version 2>&1 || true):" \
+	@test -n "$(PYTHON)" || { echo "Parley needs Python 3.11 or newer, and this is $$(python3 --version 2>/dev/null || echo none):" \
 		"install one, or name it with make PYTHON=/path/to/python." >&2; exit 1; }
 
 need-node:
 	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \
-		2>/dev/null || { echo "Parley needs Node 20.19 or newer, and this is $$(node --version 2>&1 || true):" \
+		2>/dev/null || { echo "Parley needs Node 20.19 or newer, and this is $$(node --version 2>/dev/null || echo none):" \
 		"install it from https://nodejs.org or with your package manager." >&2; exit 1; }
 
 .venv-uv/bin/uv: | need-python

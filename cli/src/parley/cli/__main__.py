@@ -65,6 +65,34 @@ def status(
         print_status(found)
 
 
+@app.command()
+def token(
+    subject: Annotated[str | None, typer.Argument(metavar="[USER]", help="Whom the token names.")] = None,
+    in_app: Annotated[str | None, typer.Option("--app", metavar="APP", help="For which app ('default').")] = None,
+    room: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN[=VERBS]",
+            help="What it allows in rooms, such as 'team-*=join,send'; verbs: join, send, history, admin. Repeatable.",
+        ),
+    ] = None,
+    grant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GRANT", help="direct, presence, broadcast, metadata or admin. Repeatable."),
+    ] = None,
+    lifetime: Annotated[str, typer.Option("--for", metavar="TIME", help="How long: 90s, 30m, 12h, 7d.")] = "1h",
+) -> None:
+    """
+    Mint a token: a JWT for clients and backends.
+
+    It is signed with PARLEY_TOKEN_SECRET, or with the secret that `parley up` keeps in PARLEY_DATA. Without --room and
+    --grant it allows what a person needs: every room, direct messages and presence.
+    """
+    from parley.cli.token import token as mint
+
+    typer.echo(mint(subject, in_app, room or [], grant or [], lifetime))
+
+
 def main() -> None:
     """Run a command."""
     telling(app)

@@ -19,7 +19,8 @@ ANSWER_SECONDS = 2.0
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 CALM_SECONDS = 30.0
 """Having run this long, a part that dies is started again as if for the first time."""
-STOP_SECONDS = 10.0
+STOP_SECONDS = 15.0
+"""More than a gateway takes to say its last words (GATEWAY_DRAIN_SECONDS)."""
 
 Check = Callable[[int], Awaitable[str | None]]
 """Given its process id, returns None when the part is ready, else what is missing."""
