@@ -1,0 +1,188 @@
+"""
+One owner's loop; the only place where the order of effects is decided.
+
+Read what is there, reduce it, and say it in rounds: facts first and acknowledged, then deliveries and forwards and
+acknowledged, then replies. Only what has been said is checkpointed, so a successor says again what may not have been,
+in the same words. A checkpoint is taken between two readings and written while the loop goes on.
+"""
+
+import asyncio
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from parley.kit.bus import Bus
+from parley.kit.ownership import Claim, Progress
+from parley.kit.reader import Reader, StreamReplacedError, reading
+from parley.kit.rounds import Round, Rules
+from parley.kit.state import Changes, State
+from parley.kit.writer import Writer
+from parley.protocol import subjects
+
+BOUND_SECONDS: Final = 90.0
+"""
+For how long an owner goes on without a checkpoint, or without hearing that the partition is still its own.
+
+Far below the time for which EVENTS and gateways know a repetition when they see one.
+"""
+
+_log = structlog.get_logger("parley.owner")
+
+
+class Snapshot(NamedTuple):
+    """A partition between two readings: how far it is, and what has changed since the last snapshot."""
+
+    progress: Progress
+    changes: Changes
+
+
+class Owner:
+    """The owner of one partition, from claim to loss."""
+
+    def __init__(self, bus: Bus, writer: Writer, service: str, classes: str, claimed: Claim) -> None:
+        """*classes* is the last token of the subjects that are read: ``*`` or ``c``."""
+        self.partition: Final = claimed.partition
+        self.fence: Final = claimed.fence
+        self.rules: Rules | None = None
+        """Once the state is loaded."""
+        self._bus = bus
+        self._writer = writer
+        self._service = service
+        self._subjects = [f"{subjects.partition_ingress(claimed.partition)[:-1]}{classes}"]
+        self._claimed = claimed
+        self._reader: Reader | None = None
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
+        self._stopping = False
+        self._at_rest = True
+        """Whether the loop is between two readings, so that the rows, the cursor and what was said agree."""
+        self._renewed = self._loop.time()
+        self._dirty_since: float | None = None
+        """When the first entry was read that is in no snapshot yet."""
+        self._unsaved_since: float | None = None
+        """When the first entry was read of the snapshot that is being written."""
+        self._wanted = False
+        self._taken: Snapshot | None = None
+        self._news = asyncio.Event()
+
+    @property
+    def level(self) -> bool:
+        """Whether everything that was stored when we last looked has been reduced and said."""
+        return self._reader is not None and self._reader.level and self._at_rest
+
+    @property
+    def state(self) -> State | None:
+        """The state, once it is loaded."""
+        return None if self.rules is None else self.rules.state
+
+    async def run(self, state: State) -> None:
+        """Own the partition until cancelled, or stopped."""
+        self._task = asyncio.current_task()
+        claimed = self._claimed
+        rules = self.rules = Rules(self._service, self.partition, state, limit=self._bus.max_batch)
+        created = await self._bus.created(subjects.INGRESS)
+        if claimed.stream in ("", created):
+            rules.begin(created, claimed.cursor, claimed.time, claimed.batches)
+        else:
+            rules.begin(claimed.stream, claimed.cursor, claimed.time, claimed.batches)
+            await self._log_lost(rules, created)
+        while not self._stopping:
+            try:
+                await self._read(rules)
+            except StreamReplacedError as replaced:
+                await self._log_lost(rules, replaced.created)
+
+    def stop(self) -> None:
+        """Have the loop end as soon as what is in hand has been said."""
+        self._stopping = True
+        if self._at_rest and self._task is not None:
+            self._task.cancel()
+
+    def renewed(self) -> None:
+        """The partition is ours for another while."""
+        self._renewed = self._loop.time()
+        self._news.set()
+
+    def snapshot(self) -> Snapshot | None:
+        """
+        Return what is to be written, if there is something; ask for the next one when this one is written.
+
+        While something is in hand there is none; one will be taken as soon as that has been said.
+        """
+        if self._at_rest:
+            self._take()
+        else:
+            self._wanted = True
+        taken, self._taken = self._taken, None
+        return taken
+
+    def saved(self) -> None:
+        """The last snapshot is written."""
+        self._unsaved_since = None
+        self._news.set()
+
+    async def _read(self, rules: Rules) -> None:
+        async with reading(
+            self._bus, subjects.INGRESS, self._subjects, rules.cursor + 1, created=rules.stream
+        ) as reader:
+            self._reader = reader
+            while not self._stopping:
+                await self._may_go_on()
+                entries = await reader.next()
+                self._begin()
+                for round_ in rules.rounds(entries):
+                    await self._say(round_)
+                self._end()
+
+    def _begin(self) -> None:
+        self._at_rest = False
+        if self._dirty_since is None:
+            self._dirty_since = self._loop.time()
+
+    def _end(self) -> None:
+        self._at_rest = True
+        if self._wanted:
+            self._wanted = False
+            self._take()
+
+    async def _log_lost(self, rules: Rules, created: str) -> None:
+        _log.warning("the log is another one; closing what the last one left", partition=self.partition)
+        self._begin()
+        await self._say(rules.log_lost(created))
+        self._end()
+
+    async def _say(self, round_: Round) -> None:
+        await self._may_go_on()
+        if round_.facts:
+            await self._bus.publish_all(round_.facts)
+        stored = [
+            self._writer.put_encoded(command.partition, command.kind, command.event) for command in round_.forwards
+        ]
+        for wave in round_.waves(self.partition, self._bus.max_batch):
+            await self._bus.publish_all(wave)
+        for future in stored:
+            await future
+        for subject, body in round_.replies:
+            await self._bus.say(subject, body)
+        for span in round_.spans:
+            span.end()
+
+    async def _may_go_on(self) -> None:
+        """Wait while too much is unsaved, or while we have not heard for too long that we are the owner."""
+        while True:
+            unsaved = self._unsaved_since or self._dirty_since or self._renewed
+            if self._loop.time() - min(unsaved, self._renewed) < BOUND_SECONDS:
+                return
+            _log.error("waiting for PostgreSQL: too much is not checkpointed", partition=self.partition)
+            self._news.clear()
+            await self._news.wait()
+
+    def _take(self) -> None:
+        """Take a snapshot, unless there is one or nothing has changed."""
+        rules = self.rules
+        if self._taken is not None or self._dirty_since is None or rules is None:
+            return
+        self._unsaved_since, self._dirty_since = self._unsaved_since or self._dirty_since, None
+        progress = Progress(self.partition, self.fence, rules.cursor, rules.time, rules.stream, rules.recent_marks())
+        changes = [table.take_changes() for table in rules.state.tables()]
+        self._taken = Snapshot(progress, Changes(self.partition, changes))

@@ -1,0 +1,342 @@
+"""
+An owner's rules at work, without any I/O: entries of the log in, rounds of things to say out.
+
+Everything here must come out the same on every replica that reads the same log: ids, places, order, what is taken for
+a repetition and what for a failure.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+import structlog
+from msgspec import UNSET, Struct
+
+from parley.kit import telemetry
+from parley.kit.bus import Message
+from parley.kit.ownership import Marks
+from parley.kit.reader import Entry
+from parley.kit.state import State
+from parley.protocol import subjects
+from parley.protocol.clock import rfc3339
+from parley.protocol.commands import AnyCommand, Batch, class_of, type_of
+from parley.protocol.envelope import CloudEvent, Place
+from parley.protocol.events import KINDS
+from parley.protocol.outputs import Deliver, Fact, Forward, Output, Reply, Told
+from parley.protocol.subjects import Class
+
+FORGET_MS: Final = 15 * 60_000
+"""A writer's mark that is older than this holds no longer: nobody repeats a batch for that long."""
+
+PER_MESSAGE: Final = 4096
+"""Deliveries in one message at most: a client's ``n`` is the message's sequence times this, plus an index."""
+
+_ENCODER: Final = msgspec.json.Encoder()
+_BATCH: Final = msgspec.json.Decoder(Batch)
+_EVENT: Final = msgspec.json.Decoder(CloudEvent[AnyCommand])
+_REPLY: Final = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
+
+_log = structlog.get_logger("parley.owner")
+
+
+class _LooseBatch(Struct, frozen=True):
+    """A batch of which some event is not understood."""
+
+    gateway: str
+    number: int
+    events: list[msgspec.Raw]
+
+
+_LOOSE: Final = msgspec.json.Decoder(_LooseBatch)
+
+
+class Command(Struct, frozen=True):
+    """A command for a partition, encoded."""
+
+    partition: int
+    kind: Class
+    event: bytes
+
+
+class Round:
+    """What is to be said together: facts first, then everything else."""
+
+    __slots__ = ("deliveries", "facts", "forwards", "replies", "spans")
+
+    def __init__(self) -> None:
+        self.facts: list[Message] = []
+        self.deliveries: dict[str, list[bytes]] = {}
+        """By gateway, in order."""
+        self.forwards: list[Command] = []
+        self.replies: list[tuple[str, bytes]] = []
+        self.spans: list[telemetry.Span] = []
+        """To be ended once all this is said."""
+
+    def __bool__(self) -> bool:
+        return bool(self.facts or self.deliveries or self.forwards or self.replies or self.spans)
+
+    def waves(self, partition: int, limit: int) -> Iterator[list[Message]]:
+        """Yield the messages to gateways: each gateway's next, once those before it are stored."""
+        opening = b'{"partition":%d,"events":[' % partition
+        parts = [(subjects.deliveries(gateway), _cut(told, limit)) for gateway, told in self.deliveries.items()]
+        while parts:
+            wave = []
+            left = []
+            for subject, cuts in parts:
+                events = next(cuts, None)
+                if events is not None:
+                    wave.append(Message(subject, opening + b",".join(events) + b"]}"))
+                    left.append((subject, cuts))
+            if wave:
+                yield wave
+            parts = left
+
+
+class _Said:
+    """What one event brought about, complete or not at all."""
+
+    __slots__ = ("deliveries", "facts", "forwards", "replies")
+
+    def __init__(self) -> None:
+        self.facts: list[Message] = []
+        self.deliveries: list[tuple[str, bytes]] = []
+        self.forwards: list[Command] = []
+        self.replies: list[tuple[str, bytes]] = []
+
+
+class Rules:
+    """One partition's state and its place in the log."""
+
+    def __init__(self, service: str, partition: int, state: State, *, limit: int) -> None:
+        """*limit* is how many bytes one thing that is said may have."""
+        self.state: Final = state
+        self.partition: Final = partition
+        self.cursor = 0
+        self.time = 0
+        self.stream = ""
+        self.marks: Marks = {}
+        self._service = service
+        self._source = f"parley/{service}"
+        self._limit = limit
+        self._tables = list(state.tables())
+        self._moves = tuple(state.moves)
+        self._told = 0
+        """Deliveries of this entry so far."""
+        self._prefix = ""
+
+    def begin(self, stream: str, cursor: int, time: int, marks: Marks) -> None:
+        """Stand behind entry *cursor* of the log that was created at *stream*."""
+        self.stream, self.cursor, self.time, self.marks = stream, cursor, time, dict(marks)
+        self._prefix = f"{self._service}.{_milliseconds(stream):x}"
+
+    def rounds(self, entries: Sequence[Entry]) -> Iterator[Round]:
+        """
+        Reduce *entries*, and yield what to say about them, round by round.
+
+        A round is to be said completely before the next one is asked for. The cursor is behind *entries* when all
+        have been.
+        """
+        said = Round()
+        for entry in entries:
+            self.time = max(self.time, entry.time)
+            self._told = 0
+            batch = self._batch(entry)
+            if batch is not None and self._is_new(batch):
+                for index, event in enumerate(batch.events):
+                    if said and isinstance(event.data, self._moves):
+                        yield said
+                        said = Round()
+                    self._event(event, Place(self.partition, entry.sequence, index, self.time, batch.gateway), said)
+            self.cursor = entry.sequence
+        if said:
+            yield said
+
+    def log_lost(self, stream: str) -> Round:
+        """Close what the state holds, because the log is another one: the one created at *stream*."""
+        self.begin(stream, 0, max(self.time, _milliseconds(stream)), {})
+        said = Round()
+        at = Place(self.partition, 0, 0, self.time, "")
+        self._told = 0
+        try:
+            self._add(self._encoded(self.state.log_lost(at), at, None), said)
+        except Exception:  # noqa: BLE001 - as with an event: the partition goes on
+            self._undo()
+            _log.exception("what the lost log left behind could not be closed", partition=self.partition)
+        self._keep()
+        return said
+
+    def recent_marks(self) -> Marks:
+        """Return the marks that still matter."""
+        return {writer: mark for writer, mark in self.marks.items() if self.time - mark[1] <= FORGET_MS}
+
+    def _batch(self, entry: Entry) -> Batch | None:
+        try:
+            return _BATCH.decode(entry.payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return _legible(entry)
+
+    def _is_new(self, batch: Batch) -> bool:
+        number, time = self.marks.get(batch.gateway, (0, 0))
+        if batch.number <= number and self.time - time <= FORGET_MS:
+            return False
+        self.marks[batch.gateway] = (batch.number, self.time)
+        return True
+
+    def _event(self, event: CloudEvent[AnyCommand], at: Place, said: Round) -> None:
+        traceparent = event.traceparent or None
+        if telemetry.recording():
+            span = telemetry.messaging("process", "parley.in.{partition}.{class}", parent=traceparent)
+            span.set("parley.command", event.type)
+            said.spans.append(span)
+            traceparent = span.traceparent
+        told = self._told
+        try:
+            mine = self._encoded(self.state.reduce(event, at), at, traceparent)
+        except Exception as error:  # noqa: BLE001 - whatever it is, one frame must not stop a partition
+            self._undo()
+            self._told = told
+            _log.exception("an event failed; it has changed nothing", id=event.id, type=event.type, place=repr(at))
+            try:
+                mine = self._encoded(self.state.failed(event, at, error), at, traceparent)
+            except Exception:  # noqa: BLE001 - as above
+                self._undo()
+                self._told = told
+                _log.exception("nobody could be told", id=event.id)
+                return
+        self._keep()
+        self._add(mine, said)
+
+    def _encoded(self, outputs: Iterable[Output], at: Place, traceparent: str | None) -> _Said:
+        """Put *outputs* into the words that will be published, so that what can't be said fails here."""
+        said = _Said()
+        counts: dict[str, int] = {}
+        stem = f"{self._prefix}.{at.sequence}.{at.index}"
+        for output in outputs:
+            if isinstance(output, Deliver):
+                self._deliver(output, at, stem, counts, traceparent, said)
+            elif isinstance(output, Fact):
+                said.facts.append(self._fact(output, at, _id(stem, KINDS[type(output.data)], counts), traceparent))
+            elif isinstance(output, Forward):
+                said.forwards.append(self._forward(output, stem, counts, traceparent))
+            else:
+                said.replies.append(_reply(output))
+        return said
+
+    def _deliver(
+        self,
+        output: Deliver,
+        at: Place,
+        stem: str,
+        counts: dict[str, int],
+        traceparent: str | None,
+        said: _Said,
+    ) -> None:
+        kind = str(output.say.__struct_config__.tag)
+        event = CloudEvent(
+            id=_id(stem, kind, counts),
+            source=self._source,
+            type=kind,
+            traceparent=traceparent or UNSET,
+            data=Told(at.sequence, self._told, output.to, output.say),
+        )
+        encoded = _ENCODER.encode(event)
+        if len(encoded) > self._limit and len(output.to) > 1:  # half of the receivers at a time
+            half = len(output.to) // 2
+            for to in (output.to[:half], output.to[half:]):
+                self._deliver(Deliver(output.gateway, to, output.say), at, stem, counts, traceparent, said)
+            return
+        said.deliveries.append((subjects.token(output.gateway), self._fitting(encoded)))
+        self._told += 1
+
+    def _fact(self, output: Fact, at: Place, id_: str, traceparent: str | None) -> Message:
+        kind = KINDS[type(output.data)]
+        event: CloudEvent[Any] = CloudEvent(
+            id=id_,
+            source=self._source,
+            type=kind,
+            subject=output.subject,
+            time=rfc3339(at.time),
+            partitionkey=output.subject,
+            sequence=UNSET if output.sequence is None else str(output.sequence),
+            traceparent=traceparent or UNSET,
+            data=output.data,
+        )
+        return Message(subjects.event(output.data.app, kind), self._fitting(_ENCODER.encode(event)), id_)
+
+    def _forward(self, output: Forward, stem: str, counts: dict[str, int], traceparent: str | None) -> Command:
+        kind = type_of(output.command)
+        event = CloudEvent(
+            id=_id(stem, kind, counts),
+            source=self._source,
+            type=kind,
+            traceparent=traceparent or UNSET,
+            data=output.command,
+        )
+        return Command(output.partition, class_of(output.command), self._fitting(_ENCODER.encode(event)))
+
+    def _fitting(self, encoded: bytes) -> bytes:
+        if len(encoded) > self._limit:
+            raise ValueError(f"what is to be said has {len(encoded)} bytes, and the bus takes {self._limit} at a time")
+        return encoded
+
+    def _add(self, mine: _Said, said: Round) -> None:
+        said.facts += mine.facts
+        said.forwards += mine.forwards
+        said.replies += mine.replies
+        for gateway, told in mine.deliveries:
+            said.deliveries.setdefault(gateway, []).append(told)
+
+    def _keep(self) -> None:
+        for table in self._tables:
+            table.keep()
+
+    def _undo(self) -> None:
+        for table in self._tables:
+            table.undo()
+
+
+def _cut(told: list[bytes], limit: int) -> Iterator[list[bytes]]:
+    """Cut a gateway's deliveries so that each part fits into a message."""
+    part: list[bytes] = []
+    size = 0
+    for encoded in told:
+        if part and (size + len(encoded) >= limit or len(part) == PER_MESSAGE):
+            yield part
+            part, size = [], 0
+        part.append(encoded)
+        size += len(encoded) + 1
+    if part:
+        yield part
+
+
+def _id(stem: str, kind: str, counts: dict[str, int]) -> str:
+    ordinal = counts[kind] = counts.get(kind, -1) + 1
+    return f"{stem}.{kind}.{ordinal}"
+
+
+def _reply(output: Reply) -> tuple[str, bytes]:
+    if not _REPLY.fullmatch(output.subject):
+        raise ValueError(f"not a subject to reply to: {output.subject!r}")
+    return output.subject, _ENCODER.encode(output.body)
+
+
+def _legible(entry: Entry) -> Batch | None:
+    """Return what can be read of a batch; an event of another version of ours must not stop a partition."""
+    try:
+        loose = _LOOSE.decode(entry.payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        _log.exception("an entry cannot be read; it is skipped", sequence=entry.sequence, subject=entry.subject)
+        return None
+    events = []
+    for raw in loose.events:
+        try:
+            events.append(_EVENT.decode(raw))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            _log.exception("an event cannot be read; it is skipped", sequence=entry.sequence, event=bytes(raw[:200]))
+    return Batch(loose.gateway, loose.number, events)
+
+
+def _milliseconds(stream: str) -> int:
+    return int(datetime.fromisoformat(stream).timestamp() * 1000)
