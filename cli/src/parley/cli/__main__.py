@@ -105,6 +105,9 @@ def telling(command: Callable[[], None]) -> None:
     except Problem as problem:
         sys.stderr.write(f"parley: {problem}\n")
         raise SystemExit(1) from None
+    except PermissionError as error:
+        sys.stderr.write(f"parley: {error.filename} belongs to another user: set PARLEY_DATA to a folder of yours.\n")
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

@@ -59,6 +59,11 @@ class Instance:
             self.logs.mkdir(exist_ok=True)
         except OSError as error:
             raise Problem(f"{self.folder} cannot be used for data ({error.strerror}): set PARLEY_DATA.") from error
+        if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
+            owner = self.folder.stat().st_uid
+            raise Problem(
+                f"{self.folder} belongs to another user (number {owner}): set PARLEY_DATA to a folder of yours."
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:

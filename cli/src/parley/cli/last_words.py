@@ -30,4 +30,5 @@ def _sentence(line: str) -> str:
     if not isinstance(said, dict):
         return line
     trace = str(said.get("exception") or "").strip().splitlines()
-    return trace[-1] if trace else str(said.get("event") or said.get("msg") or line)
+    sentence = str(said.get("event") or said.get("msg") or line)
+    return trace[-1] if trace else sentence.splitlines()[0]

@@ -15,8 +15,9 @@ PACKAGES = ("parley.presence", "parley.rooms", "parley.history")
 
 
 async def main() -> None:
-    """Migrate each schema of the database at DATABASE_URL."""
-    await asyncio.gather(*(migrate(os.environ["DATABASE_URL"], package) for package in PACKAGES))
+    """Migrate each schema of the database at DATABASE_URL, one after another: Alembic's context is a global."""
+    for package in PACKAGES:
+        await migrate(os.environ["DATABASE_URL"], package)
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ class Postgres:
     @cached_property
     def _install(self) -> Path:
         install = binary(PACKAGE, "postgres").parent.parent
-        return install if self._account is None else reachable_install(install, self._account)
+        return install if self._account is None else reachable_install(install, package_version(PACKAGE), self._account)
 
 
 def _environment() -> dict[str, str]:

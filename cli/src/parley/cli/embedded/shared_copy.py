@@ -5,7 +5,6 @@ Root's checkout is often below a folder that only root may enter. Then the progr
 copied once to where system-wide state belongs, instead of opening the folder.
 """
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -17,12 +16,11 @@ from parley.cli.problem import Problem
 SHARED = Path("/var/lib/parley")
 
 
-def reachable_install(install: Path, account: Account) -> Path:
-    """Return *install*, or a copy of it that *account* may enter."""
+def reachable_install(install: Path, version: str, account: Account) -> Path:
+    """Return *install*, or a copy of it that *account* may enter; one copy serves every instance of that version."""
     if account.may_enter(install / "bin"):
         return install
-    name = hashlib.sha256(f"{install}:{(install / 'bin/postgres').stat().st_mtime_ns}".encode()).hexdigest()[:16]
-    target = SHARED / f"postgres-{name}"
+    target = SHARED / f"postgres-{version}"
     if not target.exists():
         _copy(install, target)
     copied = target / install.parent.name / install.name
