@@ -2,83 +2,16 @@
 
 from collections.abc import Sequence
 
-from parley.presence.presence import Presence
+from support.presence import HOME, Log, calling, closed, id_of, in_room, opened, set_to
+
 from parley.protocol import commands as c
 from parley.protocol import events
 from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.events import Data
-from parley.protocol.ids import connection_id
 from parley.protocol.outputs import Fact
 from parley.protocol.registry import GRACE_MS
-from parley.protocol.requests import SetPresence
 
-PARTITIONS = 4
-HOME = 2
-
-ANA, BOB, CID = (connection_id(HOME, bytes([n] * 9)) for n in (1, 2, 3))
-
-
-class Log:
-    """Feeds a state with commands as its owner would, and keeps what it made known."""
-
-    def __init__(self, partition: int = HOME) -> None:
-        self.state = Presence(PARTITIONS)
-        self.partition = partition
-        self.time = 1_000
-        self.sequence = 0
-
-    def says(self, *commands: c.AnyCommand, after: int = 1, writer: str = "g1") -> Sequence[Data]:
-        said: list[Data] = []
-        for command in commands:
-            self.time += after
-            self.sequence += 1
-            event = CloudEvent[c.AnyCommand](id="1", source="test", type=c.type_of(command), data=command)
-            at = Place(self.partition, self.sequence, 0, self.time, writer)
-            for output in self.state.reduce(event, at):
-                assert isinstance(output, Fact), "presence delivers nothing: its places would clash with rooms'"
-                said.append(output.data)
-            for table in self.state.tables():
-                table.keep()
-        return said
-
-    @property
-    def known(self) -> list[str]:
-        return list(self.state.rows.profiles)
-
-
-def opened(connection: str, *, resumable: bool = True, **profile: object) -> c.Opened:
-    return c.Opened(
-        app="a",
-        connection=connection,
-        profile=c.Profile(**profile),  # type: ignore[arg-type]
-        dialect="parley.v1",
-        resumable=resumable,
-        address="192.0.2.1",
-        agent="UA",
-    )
-
-
-def closed(connection: str, session: int = 1) -> c.Closed:
-    return c.Closed(
-        app="a", connection=connection, session=session, reason="disconnected", code=1001, frames_in=3, frames_out=4
-    )
-
-
-def set_to(connection: str, **profile: object) -> c.PresenceSet:
-    return c.PresenceSet(
-        app="a",
-        connection=connection,
-        request=SetPresence(),
-        profile=c.Profile(**profile),  # type: ignore[arg-type]
-    )
-
-
-def calling(connection: str, call: str, *, lasting: bool) -> c.Calling:
-    return c.Calling(app="a", connection=connection, call=call, lasting=lasting)
-
-
-def in_room(connection: str, room: str, *, member: bool = True) -> c.InRoom:
-    return c.InRoom(app="a", connection=connection, room=room, member=member)
+ANA, BOB, CID = (id_of(number) for number in (1, 2, 3))
 
 
 def test_a_connection_is_known_from_its_opening_to_its_end() -> None:

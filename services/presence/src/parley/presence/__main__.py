@@ -2,7 +2,7 @@
 
 from parley.kit.ask import asking
 from parley.kit.bus import nats_bus
-from parley.kit.db import check, check_schema, database
+from parley.kit.db import check, database
 from parley.kit.http import http
 from parley.kit.lifecycle import run, until_signalled
 from parley.kit.partitions import partitions
@@ -11,7 +11,8 @@ from parley.kit.telemetry import telemetry
 from parley.kit.tokens import Tokens
 from parley.presence.api import presence_api
 from parley.presence.settings import Settings
-from parley.presence.store import ownership, store_of
+from parley.presence.store import store_of
+from parley.presence.tables import ownership
 
 
 async def main(settings: Settings) -> None:
@@ -20,26 +21,23 @@ async def main(settings: Settings) -> None:
     probes = Probes()
     async with (
         telemetry("presence", settings.otlp_endpoint),
-        database(settings.database_url, "presence") as db,
+        database(settings.database_url, "presence", package="parley.presence") as db,
         http(probes, settings.host, settings.http_port) as address,
+        nats_bus(settings.nats_url, name="presence") as bus,
+        partitions(
+            bus,
+            db,
+            service="presence",
+            count=settings.partitions,
+            store=store_of(settings.partitions),
+            tables=ownership,
+        ) as owned,
+        asking(bus, "presence", settings.partitions) as ask,
+        probes.mounted(presence_api(db, ask, tokens, development=settings.development)),
+        probes.ready({"nats": bus.check, "postgres": lambda: check(db), "partitions": owned.check}),
     ):
-        await check_schema(db, "parley.presence")
-        async with (
-            nats_bus(settings.nats_url, name="presence") as bus,
-            partitions(
-                bus,
-                db,
-                service="presence",
-                count=settings.partitions,
-                store=store_of(settings.partitions),
-                tables=ownership,
-            ) as owned,
-            asking(bus, "presence", settings.partitions) as ask,
-            probes.mounted(presence_api(db, ask, tokens, development=settings.development)),
-            probes.ready({"nats": bus.check, "postgres": lambda: check(db), "partitions": owned.check}),
-        ):
-            announce(settings.ready_file, http=address)
-            await until_signalled()
+        announce(settings.ready_file, http=address)
+        await until_signalled()
 
 
 if __name__ == "__main__":

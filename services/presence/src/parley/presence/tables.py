@@ -5,6 +5,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from parley.kit.ownership import ownership_tables
+
 metadata: Final = sa.MetaData(schema="presence")
 
 
@@ -55,3 +57,5 @@ stays: Final = sa.Table(
     sa.Column("connection", sa.Text, primary_key=True),
     sa.Column("room", sa.Text, primary_key=True),
 )
+
+ownership: Final = ownership_tables(metadata)

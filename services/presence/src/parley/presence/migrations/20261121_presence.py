@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from parley.presence.tables import ownership
+
 revision = "20261121_presence"
 down_revision = None
 
@@ -35,3 +37,5 @@ def upgrade() -> None:
     op.execute("create index on connections (app, device) where closed_at is null")
     op.execute("create index on profiles using gin (metadata jsonb_path_ops)")
     op.execute("create index on stays (room)")
+    for table in ownership:
+        table.create(op.get_bind())
