@@ -7,12 +7,14 @@ that kill, pause or restart it; a test that does so to PostgreSQL takes ``own_po
 """
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from support.instance import REAL, Instance
+from support.otlp import OtlpReceiver
 
 from parley.cli.embedded import Nats, Postgres, Server
 
@@ -63,3 +65,20 @@ async def own_postgres(tmp_path: Path) -> AsyncIterator[Server]:
     yield server
     server.resume()
     await server.kill()
+
+
+@pytest.fixture(scope="session")
+def traces() -> Iterator[OtlpReceiver]:
+    """Give the receiver of all spans of `parley`."""
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def parley(tmp_path_factory: pytest.TempPathFactory, traces: OtlpReceiver) -> AsyncIterator[Instance]:
+    """Give a real Parley, traced, for all tests that only use it as clients do."""
+    folder = tmp_path_factory.mktemp("parley") / "data"
+    instance = Instance(folder, up=REAL, OTEL_EXPORTER_OTLP_ENDPOINT=traces.endpoint, OTEL_BSP_SCHEDULE_DELAY="200")
+    await instance.start()
+    yield instance
+    await instance.stop()
