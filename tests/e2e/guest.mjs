@@ -1,0 +1,87 @@
+/** Somebody at the call page. What is seen and done here is what a user would see and do. */
+
+const PATIENCE = { timeout: 20_000 };
+
+export const DESKTOP = { width: 1280, height: 800 };
+export const PHONE = { width: 390, height: 844, isMobile: true, hasTouch: true };
+
+/** Open the lobby of a room in a browser profile of its own. `before` runs in the page ahead of its scripts. */
+export async function arrive(browser, { url, room, name, viewport = DESKTOP, before }) {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  await page.setViewport(viewport);
+  if (before) await page.evaluateOnNewDocument(before);
+  const address = new URL("/", url);
+  address.searchParams.set("room", room);
+  await page.goto(address.href);
+  const field = await page.waitForSelector("input[name=name]", PATIENCE);
+  await field.focus();
+  await page.keyboard.sendCharacter(name);
+  return new Guest(page, name, complaints);
+}
+
+export class Guest {
+  constructor(page, name, complaints) {
+    this.page = page;
+    this.name = name;
+    /** Uncaught errors, and what the browser writes in red. */
+    this.complaints = complaints;
+  }
+
+  async join() {
+    await this.page.click("button[type=submit]");
+    await this.sees(".call");
+  }
+
+  async sees(selector) {
+    return this.page.waitForSelector(selector, { ...PATIENCE, visible: true });
+  }
+
+  async seesNot(selector) {
+    return this.page.waitForSelector(selector, { ...PATIENCE, hidden: true });
+  }
+
+  /** Wait until a text can be read inside an element. */
+  async reads(text, selector = "body") {
+    await this.page.waitForFunction(
+      (selector, text) =>
+        [...document.querySelectorAll(selector)].some((element) => element.textContent.includes(text)),
+      PATIENCE,
+      selector,
+      text,
+    );
+  }
+
+  /** Wait until the picture of a member has moved on by some frames. */
+  async watches(name, frames = 5) {
+    await this.page.waitForFunction(
+      (name, frames) => {
+        const video = [...document.querySelectorAll(".tile")]
+          .find((tile) => tile.dataset.name === name)
+          ?.querySelector("video");
+        if (!video?.videoWidth) return false;
+        const shown = video.getVideoPlaybackQuality().totalVideoFrames;
+        video.since ??= shown;
+        return shown >= video.since + frames;
+      },
+      PATIENCE,
+      name,
+      frames,
+    );
+  }
+
+  async writes(text) {
+    if (!(await this.page.$(".panel"))) await this.presses("Chat and people");
+    await this.page.focus("input[name=message]");
+    await this.page.keyboard.sendCharacter(text);
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** Press the button with this name. */
+  async presses(name) {
+    await (await this.sees(`button[aria-label^="${name}"]`)).click();
+  }
+}
