@@ -55,8 +55,8 @@ class Checkpoints:
     async def last(self, owners: Iterable[Owner]) -> None:
         """Write all that these owners, who have stopped, have left."""
         owners = list(owners)
-        await self.write(owners)  # perhaps an older snapshot
-        await self.write(owners)
+        for _ in ("what is being written", "what was taken meanwhile", "the rest"):
+            await self.write(owners)
 
     def forget(self, owner: Owner) -> None:
         """Write nothing any more of an owner who has lost its partition."""

@@ -100,7 +100,7 @@ async def prepare(db: AsyncConnection, tables: Ownership, count: int) -> int:
 
 async def renew(db: AsyncConnection, tables: Ownership, name: str) -> dict[int, int]:
     """Say that replica *name* lives, and return the fences of the partitions that are its own."""
-    replicas, partitions = tables
+    partitions, replicas = tables
     until = _NOW + _LEASE
     here = insert(replicas).values(name=name, until=until)
     await db.execute(here.on_conflict_do_update(index_elements=[replicas.c.name], set_={"until": until}))
@@ -145,7 +145,7 @@ async def leave(db: AsyncConnection, tables: Ownership, name: str) -> None:
 
 async def standing(db: AsyncConnection, tables: Ownership, name: str) -> Standing:
     """Look how the partitions are spread, and forget replicas that died long ago."""
-    replicas, partitions = tables
+    partitions, replicas = tables
     long_ago = _NOW - sa.text("interval '1 minute'")
     await db.execute(sa.delete(replicas).where(replicas.c.until < long_ago))
     live = sa.select(sa.func.count()).select_from(replicas).where(replicas.c.until >= _NOW)
@@ -162,15 +162,15 @@ async def advance(db: AsyncConnection, tables: Ownership, progress: Sequence[Pro
     """Move the cursors of those partitions that are still ours, and return which are; first in a transaction."""
     partitions = tables.partitions
     document = [{**step._asdict(), "batches": step.batches} for step in progress]
-    given = sa.func.jsonb_to_recordset(sa.cast(document, JSONB)).table_valued(
+    function = sa.func.jsonb_to_recordset(sa.cast(document, JSONB))
+    given = function.table_valued(
         sa.column("partition", sa.SmallInteger),
         sa.column("fence", sa.BigInteger),
         sa.column("cursor", sa.BigInteger),
         sa.column("time", sa.BigInteger),
         sa.column("stream", sa.Text),
         sa.column("batches", JSONB),
-        name="given",
-    )
+    ).render_derived(name="given", with_types=True)
     moved = (
         sa.update(partitions)
         .where(partitions.c.partition == given.c.partition, partitions.c.fence == given.c.fence)
