@@ -3,7 +3,8 @@
 PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 UV := $(or $(shell command -v uv 2>/dev/null),.venv-uv/bin/uv)
-NPM_CI := npm ci --no-audit --no-fund --loglevel=error
+# Not `npm ci`: it refuses a lock file without the optional packages of other machines, which not every registry has.
+NPM_INSTALL := npm install --no-save --no-audit --no-fund --loglevel=error
 CODE := $(wildcard libs/*/src services/*/src) cli/src clients/python/src
 TYPED := $(CODE) tests $(wildcard benchmarks)
 SERVICES := gateway presence rooms history
@@ -46,7 +47,7 @@ schema: setup ## Write the JSON Schemas of what is said on the wire and the bus,
 	.venv/bin/python -m parley.protocol.schema
 	.venv/bin/python -m parley.kit.settings_page $(SERVICES:%=parley.%) > docs/reference/settings.md
 
-bench: setup ## Measure, beside Socket.IO in the same run; prints one table
+bench: setup benchmarks/socketio/node_modules/.package-lock.json ## Measure, beside Socket.IO in the same run; prints one table
 	.venv/bin/python -m benchmarks $(ARGS)
 
 e2e: setup web tests/e2e/node_modules/.package-lock.json ## Call in a real browser, two tabs with fake cameras
@@ -80,7 +81,7 @@ need-node:
 	@touch $@
 
 %/node_modules/.package-lock.json: %/package-lock.json | need-node
-	cd $* && $(NPM_CI)
+	cd $* && $(NPM_INSTALL)
 	@touch $@
 
 clients/js/dist/index.js: clients/js/node_modules/.package-lock.json $(CLIENT_SOURCES)
