@@ -1,0 +1,66 @@
+"""
+``make bench``: measure, print one table, keep the figures as JSON.
+
+    make bench                                    all, under four minutes
+    make bench ARGS=--quick                       all, under one minute, to see that it works
+    make bench ARGS="--only fan-out --systems parley,bare"
+    make bench ARGS=--page                        and write docs/reference/benchmarks.md
+"""
+
+import argparse
+import resource
+import sys
+import time
+
+import uvloop
+
+from benchmarks.agenda import agenda
+from benchmarks.report import show, write_page
+from benchmarks.run import STARTERS, run
+from benchmarks.wires import Wrong
+
+WITHIN = 240.0
+WITHIN_QUICK = 60.0
+FILES = 8000
+"""Two for every idle connection, in two processes, and some."""
+
+
+def main() -> int:
+    options = _options()
+    items = [item for item in agenda(quick=options.quick) if item.name in (options.only or item.name)]
+    systems = options.systems.split(",")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # our children inherit it
+    if hard != resource.RLIM_INFINITY and hard < FILES:
+        sys.stderr.write(f"The measures open {FILES:,} files, and this shell allows {hard:,}: see `ulimit -Hn`.\n")
+        return 2
+    began = time.monotonic()
+
+    def tell(what: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - began:6.1f} s  {what}\n")
+
+    try:
+        within = WITHIN_QUICK if options.quick else WITHIN
+        result = uvloop.run(run(items, systems, quick=options.quick, within=within, tell=tell))
+    except Wrong as wrong:
+        sys.stderr.write(f"\nThe run failed. {wrong}\n")
+        return 1
+    show(result, items)
+    sys.stdout.write(f"Kept as {result.keep()}\n")
+    if options.page:
+        sys.stdout.write(f"Written to {write_page(result, items)}\n")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure Parley beside Socket.IO.")
+    names = [item.name for item in agenda(quick=True)]
+    parser.add_argument("--quick", action="store_true", help="short rounds: to see that it works")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="WORK", help=f"of {', '.join(names)}")
+    parser.add_argument("--systems", default=",".join(STARTERS), help="which, with commas between them")
+    parser.add_argument("--page", action="store_true", help="write docs/reference/benchmarks.md")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

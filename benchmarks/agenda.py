@@ -1,0 +1,121 @@
+"""What a run measures, how long, and what we aim at (docs/reference/benchmarks.md says what each row is)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks import works
+
+Met = Callable[[float, float | None], bool]
+"""Given our figure and Socket.IO's, whether the aim is met."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    says: str
+    met: Met
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table."""
+
+    title: str
+    figure: str
+    """Its name among the figures of a round."""
+    unit: str
+    aim: Aim | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """A work and what is read from it."""
+
+    name: str
+    work: works.Work
+    rows: Sequence[Row]
+    rounds: int = 3
+    seconds: float = 2.0
+    systems: tuple[str, ...] = ("parley", "socket_io", "bare")
+
+
+def at_most(limit: float, unit: str) -> Aim:
+    return Aim(f"at most {limit:g} {unit}", lambda ours, _: ours <= limit)
+
+
+def at_least(limit: float) -> Aim:
+    return Aim(f"at least {limit:,.0f}", lambda ours, _: ours >= limit)
+
+
+def times_socket_io(factor: float) -> Aim:
+    def met(ours: float, theirs: float | None) -> bool:
+        return theirs is not None and ours >= factor * theirs
+
+    return Aim("at least Socket.IO's" if factor == 1 else f"at least {factor:g} times Socket.IO's", met)
+
+
+def agenda(*, quick: bool) -> list[Item]:
+    """Return all works; *quick* ones are for seeing that all works, not for figures to keep."""
+    rounds, seconds = (1, 1.0) if quick else (3, 2.0)
+    connections = 1000 if quick else 5000
+    return [
+        Item(
+            "idle",
+            partial(works.idle, connections=connections),
+            (
+                Row("connects, until welcome", "rate", "/s", at_least(1000)),
+                Row(f"memory per idle connection, of {connections:,}", "kilobytes", "KB", at_most(14, "KB")),
+            ),
+            rounds=1,
+        ),
+        Item(
+            "direct latency",
+            works.direct_latency,
+            (
+                Row(f"direct message at {works.RATE:,}/s, p50", "p50", "ms", at_most(1.5, "ms")),
+                Row(f"direct message at {works.RATE:,}/s, p99", "p99", "ms", at_most(10, "ms")),
+            ),
+            rounds,
+            seconds,
+        ),
+        Item(
+            "ping-pong 50",
+            partial(works.ping_pong, pairs=50),
+            (Row("direct messages, 50 pairs ping-pong", "rate", "/s", times_socket_io(1)),),
+            rounds,
+            seconds,
+        ),
+        Item(
+            "ping-pong 1000",
+            partial(works.ping_pong, pairs=1000),
+            (Row("direct messages, 1,000 pairs ping-pong", "rate", "/s", times_socket_io(1)),),
+            rounds,
+            seconds,
+        ),
+        Item(
+            "fan-out",
+            works.fan_out,
+            (Row("deliveries in a room of 500", "rate", "/s", times_socket_io(1.5)),),
+            rounds,
+            seconds,
+        ),
+        Item(
+            "chat",
+            works.chat_throughput,
+            (Row("chat, durable and acknowledged", "rate", "/s", at_least(5000)),),
+            rounds,
+            seconds,
+            systems=("parley", "socket_io"),
+        ),
+        Item(
+            "chat latency",
+            works.chat_latency,
+            (
+                Row(f"chat acknowledged at {works.RATE:,}/s, p50", "p50", "ms"),
+                Row(f"chat acknowledged at {works.RATE:,}/s, p99", "p99", "ms", at_most(25, "ms")),
+            ),
+            rounds,
+            seconds,
+            systems=("parley", "socket_io"),
+        ),
+    ]
