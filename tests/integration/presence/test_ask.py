@@ -63,15 +63,22 @@ async def test_a_removal_reaches_the_owner(http: httpx.AsyncClient, bus: Bus) ->
     assert (said.app, said.connection) == ("a", ANA)
 
 
+async def test_a_connection_that_is_over_is_not_found(http: httpx.AsyncClient, bus: Bus) -> None:
+    async with owner(bus, lambda _: {"code": "gone", "message": "It is over."}):
+        answer = await http.delete(f"/v1/connections/{ANA}")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 async def test_what_the_owner_refuses_is_refused(http: httpx.AsyncClient, bus: Bus) -> None:
-    refusal = {"code": "not_found", "message": "No such connection."}
+    refusal = {"code": "rate_limited", "message": "Not so fast."}
     async with owner(bus, lambda _: refusal):
         answers = [
             await http.delete(f"/v1/connections/{ANA}"),
             await http.post(f"/v1/connections/{ANA}/messages", json={"data": 1}),
         ]
 
-    assert [(answer.status_code, answer.json()) for answer in answers] == [(404, refusal)] * 2
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(429, refusal)] * 2
 
 
 async def test_silence_is_degraded(http: httpx.AsyncClient) -> None:

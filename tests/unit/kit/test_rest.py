@@ -238,3 +238,18 @@ async def test_the_documentation_names_paths_as_people_do(http: httpx.AsyncClien
 
     assert "/v1/rooms/{room}/things" in document["paths"]
     assert (await http.get("/docs")).status_code == 200
+
+
+async def test_whoever_called_sees_the_route_that_was_found() -> None:
+    """The span of a request is named after its route."""
+    app = things(development=True)
+    seen: list[str] = []
+
+    async def calling(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+        seen.append(scope["route"].path_format)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(calling), base_url="http://things") as client:
+        await client.get("/v1/rooms/a%2Fb/things")
+
+    assert seen == ["/v1/rooms/{room}/things"]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 from jwt import PyJWK, PyJWTError
-from msgspec import MsgspecError, Struct, convert, json
+from msgspec import MsgspecError, Struct, json
 
 AGE_SECONDS: Final = 600.0
 """A set older than this is read again, so that a key that was withdrawn stops to hold."""
@@ -42,6 +42,10 @@ class Key(Struct, frozen=True):
     algorithms: tuple[str, ...]
     public: Any
     """As the cryptography library holds it."""
+
+
+class _Document(Struct, frozen=True):
+    keys: list[Any]
 
 
 class KeySet:
@@ -86,14 +90,14 @@ class KeySet:
             try:
                 content = await asyncio.to_thread(_content, self._location)
                 self._keys = list(keys_of(content))
-            except (OSError, HTTPException, MsgspecError, ValueError) as error:
+            except (OSError, HTTPException, MsgspecError, ValueError, RecursionError) as error:
                 self._trouble = f"The key set at PARLEY_JWKS ({self._location}) cannot be read: {error}."
                 _log.warning("key set unreadable", location=self._location, error=str(error))
 
 
 def keys_of(content: bytes) -> Iterator[Key]:
     """Yield the usable keys of a JWKS; others are passed over, as its standard asks."""
-    for jwk in convert(json.decode(content), dict[str, Any]).get("keys", ()):
+    for jwk in json.decode(content, type=_Document).keys:
         if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig":
             continue
         can = _BY_KIND.get(str(jwk.get("crv", jwk.get("kty"))), ())

@@ -64,9 +64,9 @@ class Requests:
 
         try:
             self._admit(scope)
-            path = _spelled(scope)
+            scope["path"] = _spelled(scope)  # in place: who called us looks for the route that is found
             body = await _body(scope, receive)
-            await self._app({**scope, "path": path}, _given(body, receive), noticed)
+            await self._app(scope, _given(body, receive), noticed)
         except Refusal as refusal:
             await refuse(send, refusal)
         except Exception:

@@ -34,7 +34,9 @@ async def main(settings: Settings) -> None:
         ) as owned,
         asking(bus, "presence", settings.partitions) as ask,
         probes.mounted(presence_api(db, ask, tokens, development=settings.development)),
-        probes.ready({"nats": bus.check, "postgres": lambda: check(db), "partitions": owned.check}),
+        probes.ready(
+            {"nats": bus.check, "postgres": lambda: check(db), "partitions": owned.check, "tokens": tokens.missing}
+        ),
     ):
         announce(settings.ready_file, http=address)
         await until_signalled()

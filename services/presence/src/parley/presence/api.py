@@ -1,5 +1,6 @@
 """The REST of presence: who is connected, and what a backend can do to one connection."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -16,7 +17,7 @@ from parley.presence import queries
 from parley.presence.filters import Filters, filters
 from parley.protocol.clock import rfc3339
 from parley.protocol.codes import ErrorCode, Refusal
-from parley.protocol.commands import PostToConnection, Remove
+from parley.protocol.commands import AnyCommand, PostToConnection, Remove
 from parley.protocol.ids import home_of
 from parley.protocol.requests import Availability
 
@@ -114,16 +115,16 @@ def presence_api(db: AsyncEngine, ask: Ask, tokens: Tokens, *, development: bool
     async def post_message(backend: Backend, connection_id: str, request: Request) -> None:
         """Say something to one connection; answered once it is on its way to the connection's gateway."""
         data = _data(await request.body())
-        home = _home(connection_id, ask)
-        await ask(
-            home, lambda reply: PostToConnection(app=backend.app, connection=connection_id, data=data, reply=reply)
+        await _ask(
+            ask,
+            connection_id,
+            lambda reply: PostToConnection(app=backend.app, connection=connection_id, data=data, reply=reply),
         )
 
     @app.delete("/v1/connections/{connection_id:name}", status_code=204)
     async def remove_connection(backend: Backend, connection_id: str) -> None:
         """End a connection: it leaves its rooms, and its socket is closed with 4504."""
-        home = _home(connection_id, ask)
-        await ask(home, lambda reply: Remove(app=backend.app, connection=connection_id, reply=reply))
+        await _ask(ask, connection_id, lambda reply: Remove(app=backend.app, connection=connection_id, reply=reply))
 
     return app
 
@@ -134,6 +135,16 @@ def _home(connection: str, ask: Ask) -> int:
     if home is None:
         raise _NOWHERE
     return home
+
+
+async def _ask(ask: Ask, connection: str, command: Callable[[str], AnyCommand]) -> None:
+    """Have the owner of a connection's home do it. Whether the connection ever was is no caller's business."""
+    try:
+        await ask(_home(connection, ask), command)
+    except Refusal as refusal:
+        if refusal.code is ErrorCode.GONE:
+            raise _NOWHERE from None
+        raise
 
 
 def _data(body: bytes) -> str:
