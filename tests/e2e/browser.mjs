@@ -42,13 +42,14 @@ const FONTS = `<?xml version="1.0"?>
 /** Start the browser. */
 export function launch() {
   const system = process.env.CHROMIUM;
-  if (system) return puppeteer.launch({ executablePath: system, headless: true, args: FLAGS });
+  if (system) return puppeteer.launch({ executablePath: system, headless: true, args: FLAGS, pipe: true });
   if (!existsSync(UNPACKED)) unpack();
   const args = chromium.args.filter((flag) => ![...NOT_FOR_MEDIA, ...UNSAFE].includes(flag));
   return puppeteer.launch({
     executablePath: join(UNPACKED, "chromium"),
     headless: "shell",
     args: [...args, ...FLAGS],
+    pipe: true, // it ends with us, however we end
     env: {
       ...process.env,
       LD_LIBRARY_PATH: join(UNPACKED, "al2023", "lib"),

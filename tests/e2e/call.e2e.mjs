@@ -13,7 +13,7 @@ import { arrive, PHONE } from "./guest.mjs";
 const url = process.env.PARLEY_URL;
 assert.ok(url, "Say in PARLEY_URL where the front door is, for instance http://127.0.0.1:8080.");
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 
 let browser;
 before(async () => {

@@ -1,6 +1,6 @@
 /** Somebody at the call page. What is seen and done here is what a user would see and do. */
 
-const PATIENCE = { timeout: 20_000 };
+const PATIENCE = { timeout: 30_000 };
 
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844, isMobile: true, hasTouch: true };
