@@ -172,7 +172,7 @@ def _posted(room: str, sender: str, text: str, app: str = "a") -> MessagePosted:
 
 def break_at(fault: Callable[[], str]) -> None:
     """Put the faults in."""
-    publish_all, commit = Bus.publish_all, checkpoints.Checkpoints._commit  # noqa: SLF001
+    publish_all, commit = Bus.publish_all, checkpoints.Checkpoints._commit
 
     async def break_publish(self: Bus, messages: Sequence[Message]) -> int:
         if messages[0].subject.startswith("parley.out.") and fault() == "delivered":
@@ -188,7 +188,7 @@ def break_at(fault: Callable[[], str]) -> None:
         await commit(self, owners)
 
     Bus.publish_all = break_publish  # type: ignore[method-assign]
-    checkpoints.Checkpoints._commit = break_commit  # type: ignore[method-assign] # noqa: SLF001
+    checkpoints.Checkpoints._commit = break_commit  # type: ignore[method-assign]
 
 
 def _die() -> None:

@@ -59,10 +59,16 @@ class Standing(NamedTuple):
 
     live: int
     """Replicas that are alive, ourselves included."""
+    before: int
+    """How many of them come before us in the order of names."""
     free: int
     """Partitions that nobody owns."""
     expires: float
     """Seconds until the next lease of somebody else ends, unless it is renewed."""
+
+    def share(self, count: int) -> int:
+        """Return how many of *count* partitions are for us; the first in the order of names get what is left over."""
+        return count // self.live + (self.before < count % self.live)
 
 
 def ownership_tables(metadata: sa.MetaData) -> Ownership:
@@ -149,13 +155,14 @@ async def standing(db: AsyncConnection, tables: Ownership, name: str) -> Standin
     long_ago = _NOW - sa.text("interval '1 minute'")
     await db.execute(sa.delete(replicas).where(replicas.c.until < long_ago))
     live = sa.select(sa.func.count()).select_from(replicas).where(replicas.c.until >= _NOW)
+    before = live.where(replicas.c.name < name)
     free = sa.select(sa.func.count()).select_from(partitions).where(partitions.c.until < _NOW)
     next_end = sa.select(sa.func.min(partitions.c.until) - _NOW).where(
         partitions.c.owner != name, partitions.c.until >= _NOW
     )
-    found = await db.execute(sa.select(live.scalar_subquery(), free.scalar_subquery(), next_end.scalar_subquery()))
-    alive, unowned, ends = found.one()
-    return Standing(alive, unowned, LEASE_SECONDS if ends is None else ends.total_seconds())
+    found = await db.execute(sa.select(*(part.scalar_subquery() for part in (live, before, free, next_end))))
+    alive, smaller, unowned, ends = found.one()
+    return Standing(alive, smaller, unowned, LEASE_SECONDS if ends is None else ends.total_seconds())
 
 
 async def advance(db: AsyncConnection, tables: Ownership, progress: Sequence[Progress]) -> set[int]:

@@ -10,7 +10,6 @@ only forgotten.
 """
 
 import asyncio
-import math
 import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
@@ -124,7 +123,7 @@ class Owned:
         async with asyncio.timeout(_STATEMENT_SECONDS), self.checkpoints.rows, self._db.begin() as connection:
             fences = await ownership.renew(connection, self._tables, self.name)
             spread = await ownership.standing(connection, self._tables, self.name)
-            share = math.ceil(self._count / max(1, spread.live))
+            share = spread.share(self._count)
             room = share - len(self._owners)
             claimed = []
             if room > 0 and spread.free:
@@ -149,7 +148,7 @@ class Owned:
             extra = sorted(set(self._owners) - self._leaving)[-excess:]
             self._leaving.update(extra)
             self._group.create_task(self._give_back(extra), name="give back")
-        hungry = len(self._owners) < self._count // max(1, spread.live)
+        hungry = len(self._owners) < share
         return min(RENEW_SECONDS, max(0.02, spread.expires + 0.02), _HUNGRY_SECONDS if hungry else RENEW_SECONDS)
 
     def _running(self) -> Iterable[Owner]:

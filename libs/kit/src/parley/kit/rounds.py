@@ -334,7 +334,7 @@ def _legible(entry: Entry) -> Batch | None:
         try:
             events.append(_EVENT.decode(raw))
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            _log.exception("an event cannot be read; it is skipped", sequence=entry.sequence, event=bytes(raw[:200]))
+            _log.exception("an event cannot be read; it is skipped", sequence=entry.sequence, start=bytes(raw)[:200])
     return Batch(loose.gateway, loose.number, events)
 
 

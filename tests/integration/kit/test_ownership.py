@@ -1,0 +1,143 @@
+"""Ownership on the real servers: processes killed, paused and replaced under load, and nothing to be seen of it."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from support import ledger
+from support.eventually import eventually
+from support.replicas import Replicas, Undisturbed, happened
+
+from parley.kit.bus import nats_bus
+from parley.kit.db import database
+from parley.protocol import subjects
+
+TAKEOVER_MS = 4000
+
+
+@pytest.fixture
+async def replicas(nats_url: str, database_url: str, tmp_path: Path) -> AsyncIterator[Replicas]:
+    """Give a NATS, a PostgreSQL, and no replica yet."""
+    async with database(database_url, "test") as db, nats_bus(nats_url, "test") as bus:
+        async with db.begin() as connection:
+            await ledger.prepare(connection)
+        cluster = Replicas(bus, db, nats_url, database_url, tmp_path)
+        yield cluster
+        for child in cluster.children:
+            if child.process.returncode is None:
+                child.process.kill()
+            await child.ended()
+
+
+async def equals_an_undisturbed_run(replicas: Replicas) -> int:
+    """Check that each event was processed once, in order, and said in the right words; return the longest silence."""
+    await replicas.level()
+    found = await happened(replicas)
+    with capture_logs():  # of what fails here as it did there
+        expected = Undisturbed(await replicas.log(), await replicas.bus.created(subjects.INGRESS))
+
+    assert found.facts == expected.facts
+    assert found.deliveries == expected.deliveries
+    assert found.rows == expected.rows
+    assert sum(line["count"] for line in found.rows["lines"]) == replicas.sent
+    assert all(line["in_order"] for line in found.rows["lines"])
+    forwarded = sum(note["name"].startswith("heard of") for note in found.rows["notes"])
+    assert forwarded == replicas.sent // 5
+    return found.longest_silence
+
+
+async def until_sent(replicas: Replicas, count: int) -> None:
+    goal = replicas.sent + count
+    await eventually(lambda: None if replicas.sent >= goal else f"{replicas.sent} of {goal} are sent", within=20)
+
+
+class OwnershipContract:
+    """What holds on any cluster."""
+
+    async def test_replicas_share_and_hand_over_without_a_gap(self, replicas: Replicas) -> None:
+        first = await replicas.start()
+        async with replicas.traffic():
+            await replicas.spread(4)
+            second = await replicas.start()
+            await replicas.spread(2, 2)
+            await replicas.start()
+            await replicas.spread(2, 1, 1)
+            first.signal(signal.SIGTERM)
+            assert await first.ended() == 0, first.errors
+            await replicas.spread(0, 2, 2)
+            second.signal(signal.SIGTERM)
+            await replicas.spread(0, 0, 4)
+            await until_sent(replicas, 100)
+
+        silence = await equals_an_undisturbed_run(replicas)
+
+        assert silence < 1600
+
+    @pytest.mark.parametrize("fault", ["delivered", "published"])
+    async def test_a_killed_owner_is_replaced_and_nothing_is_lost_or_doubled(
+        self, replicas: Replicas, fault: str
+    ) -> None:
+        """Killed between a delivery and its acknowledgement; between publishing and the checkpoint."""
+        victim = await replicas.start()
+        await replicas.start()
+        await replicas.spread(2, 2)
+        async with replicas.traffic():
+            await until_sent(replicas, 300)
+            replicas.break_at(victim, fault)
+            assert await victim.ended() == -signal.SIGKILL
+            await replicas.spread(0, 4)
+            await until_sent(replicas, 300)
+
+        silence = await equals_an_undisturbed_run(replicas)
+
+        assert 2000 < silence < TAKEOVER_MS
+        assert (await happened(replicas)).repeated > 0
+
+    async def test_a_paused_owner_that_wakes_up_changes_nothing(self, replicas: Replicas) -> None:
+        sleeper = await replicas.start()
+        await replicas.start()
+        await replicas.spread(2, 2)
+        async with replicas.traffic():
+            await until_sent(replicas, 300)
+            sleeper.signal(signal.SIGSTOP)
+            await replicas.spread(0, 4)
+            await until_sent(replicas, 100)
+            sleeper.signal(signal.SIGCONT)
+            await eventually(lambda: None if any(line["event"] == "lost" for line in sleeper.logged) else "not lost")
+            await replicas.spread(2, 2)
+            await until_sent(replicas, 100)
+
+        await equals_an_undisturbed_run(replicas)
+
+        assert sleeper.process.returncode is None
+
+    async def test_an_event_that_raises_stops_nobody(self, replicas: Replicas) -> None:
+        await replicas.start()
+        await replicas.spread(4)
+        async with replicas.traffic() as writer:
+            for text in (ledger.RAISES, ledger.RAISES_TWICE, ledger.UNSPEAKABLE):
+                await asyncio.gather(*(replicas.post(writer, number, text) for number in range(12)))
+            await until_sent(replicas, 100)
+
+        await equals_an_undisturbed_run(replicas)
+
+        rows = (await happened(replicas)).rows
+        assert sum(note["value"] for note in rows["notes"] if note["name"] == "failed") == 24
+
+    async def test_what_nobody_can_read_is_skipped(self, replicas: Replicas) -> None:
+        await replicas.start()
+        await replicas.spread(4)
+        half = b'{"gateway":"x","number":7,"events":[{"id":"1","source":"s","type":"t","data":{"command":"later"}}]}'
+        async with replicas.traffic():
+            for nonsense in (b"", b"nonsense", b'"\xff"', half):
+                await replicas.bus.publish(subjects.ingress(1, "m"), nonsense)
+            await until_sent(replicas, 100)
+
+        await equals_an_undisturbed_run(replicas)
+
+
+class TestOneNode(OwnershipContract):
+    """A single nats-server."""
