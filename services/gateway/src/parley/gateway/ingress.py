@@ -18,12 +18,14 @@ from parley.kit.writer import Writer
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import AnyCommand, class_of, type_of
 from parley.protocol.envelope import CloudEvent
+from parley.protocol.subjects import Class
 
 _encode: Final = msgspec.json.Encoder().encode
 
 FULL: Final = Refusal(ErrorCode.DEGRADED, "The log takes nothing at the moment; try again.")
 
 Stored = asyncio.Future[None]
+Names = tuple[Class, str]
 
 
 class Bounds(Struct, frozen=True):
@@ -45,21 +47,26 @@ class Ingress:
         self._waiting: dict[Stored, tuple[float, int, Span | None]] = {}  # since when, bytes; oldest first
         self._bytes = 0
         self._late = False
+        self._names: dict[type, Names] = {}  # class and CloudEvents type of each kind of command
 
     def put(self, partitions: tuple[int, ...], command: AnyCommand, span: Span | None = None) -> list[Stored]:
         """Have a command stored in each of *partitions*, after all that was put there before."""
         self._count += 1
         traceparent = None if span is None else span.traceparent
+        names = self._names.get(type(command))
+        if names is None:
+            names = self._names[type(command)] = class_of(command), type_of(command)
+        kind, name = names
         event = _encode(
             CloudEvent(
                 id=str(self._count),
                 source=self._source,
-                type=type_of(command),
+                type=name,
                 traceparent=UNSET if traceparent is None else traceparent,
                 data=command,
             )
         )
-        kind, now = class_of(command), monotonic()
+        now = monotonic()
         waiting = []
         for partition in partitions:
             stored = self._writer.put_encoded(partition, kind, event)

@@ -94,7 +94,9 @@ class Lives:
                 )
             )
         connection.welcome(frame)
-        log.info("opened", connection=connection.id, app=session.app, user=session.subject, dialect=session.dialect.name)
+        log.info(
+            "opened", connection=connection.id, app=session.app, user=session.subject, dialect=session.dialect.name
+        )
 
     # meanwhile
 

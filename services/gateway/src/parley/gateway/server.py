@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-
 from typing import Final
 
 from parley.gateway.door import Decide, Door

@@ -6,6 +6,7 @@ it; every rule lives here, where a test can reach it without a socket, a bus or
 a clock.
 """
 
+from functools import lru_cache
 from itertools import count
 from typing import Final
 
@@ -28,6 +29,7 @@ RATE: Final = Refusal(ErrorCode.RATE_LIMITED, "You send too many frames; this on
 EXPIRED: Final = Refusal(ErrorCode.TOKEN_EXPIRED, "Your token has expired.")
 
 _errors = count()
+_home_of = lru_cache(maxsize=16_384)(home_of)
 
 
 class Rules(Struct, frozen=True):
@@ -254,7 +256,7 @@ class Session:
 
     def _signal(self, request: ask.Signal) -> Publish:
         self._need(self._identity.direct or self._identity.admin, "say something to a single connection")
-        home = home_of(request.to, self._rules.partitions)
+        home = _home_of(request.to, self._rules.partitions)
         if home is None:
             raise Refusal(ErrorCode.NOT_FOUND, "That is no connection's id.")
         return self._command(request, home, None)
