@@ -14,7 +14,7 @@ PRODUCTION = {"mode": "production", "token_secret": SECRET}
 NONE = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJhbmEiLCJleHAiOjQxMDI0NDQ4MDB9."
 
 
-def token(secret: str = SECRET, app: str = "default", seconds: float = 60, subject: str = "ana") -> str:
+def token(secret: str = SECRET, app: str = "default", seconds: float = 3600, subject: str = "ana") -> str:
     return tokens.mint(secret, expires_at=time.time() + seconds, subject=subject, app=app, grants=["direct"])
 
 
@@ -75,7 +75,7 @@ async def test_a_fresh_token_goes_on_without_reconnecting(nats_url: str) -> None
         await client.say({"action": "token", "token": token(subject="eve"), "ref": "other"})
         assert (await client.hear())["code"] == "unauthorized"
 
-        await client.say({"action": "token", "token": token(seconds=600), "ref": "good"})
+        await client.say({"action": "token", "token": token(seconds=7200), "ref": "good"})
 
         answer = await client.hear()
         assert (answer["type"], answer["ref"]) == ("ok", "good")
