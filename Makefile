@@ -26,7 +26,7 @@ run: setup web ## Start everything; Ctrl-C stops it. ARGS="--scale gateway=2" pa
 
 test: test-js test-python ## Run all tests, on a real NATS and PostgreSQL. ARGS="-k name" goes to pytest
 
-test-python: setup web
+test-python: setup web tests/e2e/node_modules/.package-lock.json
 	.venv/bin/pytest $(ARGS)
 
 test-js: clients/js/node_modules/.package-lock.json
@@ -50,8 +50,8 @@ schema: setup ## Write the JSON Schemas of what is said on the wire and the bus,
 bench: setup benchmarks/socketio/node_modules/.package-lock.json ## Measure, beside Socket.IO in the same run; prints one table
 	.venv/bin/python -m benchmarks $(ARGS)
 
-e2e: setup web tests/e2e/node_modules/.package-lock.json ## Call in a real browser, two tabs with fake cameras
-	cd tests/e2e && npm test
+e2e: setup web tests/e2e/node_modules/.package-lock.json ## Call in a real browser: two tabs, fake cameras (part of test)
+	.venv/bin/pytest tests/e2e $(ARGS)
 
 web: web/dist/index.html ## Build the call page
 

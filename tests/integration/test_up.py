@@ -300,6 +300,17 @@ async def test_ports_are_free_ones_unless_set(light: Instance, nats_server: Serv
     ]
 
 
+async def test_a_long_log_is_begun_anew(light: Instance) -> None:
+    logs = light.folder / "logs"
+    logs.mkdir(parents=True)
+    (logs / "rooms-0.log").write_bytes(b"x" * 11_000_000)
+
+    await light.start()
+
+    assert (logs / "rooms-0.log").stat().st_size < 1_000_000
+    assert (logs / "rooms-0.log.1").stat().st_size == 11_000_000
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

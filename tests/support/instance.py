@@ -52,12 +52,12 @@ class Instance:
         """Start it and return at once."""
         self._process = Process(Program("up", (*self._up, *arguments), self.log, env=self.env))
 
-    async def start(self, *arguments: str, within: float = 30) -> None:
+    async def start(self, *arguments: str, within: float = 60) -> None:
         """Start it and return when all parts are ready."""
         self.begin(*arguments)
         await self.ready(within)
 
-    async def ready(self, within: float = 30) -> None:
+    async def ready(self, within: float = 60) -> None:
         """Return when all parts are ready."""
         await eventually(lambda: f"not ready: {self.said}" if not self._all_ready() else None, within)
 

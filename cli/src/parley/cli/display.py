@@ -6,7 +6,7 @@ On a terminal one line per part, kept up to date; elsewhere (a pipe, a log) a pl
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -60,7 +60,8 @@ class Lines:
                 self._line(DEVELOPMENT)
 
     def _line(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        with suppress(BrokenPipeError):  # whoever read this has gone, and the parts go on
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def addresses(supervisor: Supervisor) -> list[tuple[str, str]]:

@@ -20,6 +20,8 @@ from parley.cli.problem import Problem
 GLANCE_SECONDS = 0.4
 """Longer than somebody who only looks whether the lock is held takes, for which he holds it himself."""
 
+LONG_LOG_BYTES = 10 * 1024 * 1024
+
 
 class Running(msgspec.Struct, frozen=True):
     """A process, told apart from a later one with the same number by when it started."""
@@ -64,6 +66,12 @@ class Instance:
             raise Problem(
                 f"{self.folder} belongs to another user (number {owner}): set PARLEY_DATA to a folder of yours."
             )
+
+    def put_long_logs_aside(self) -> None:
+        """Begin logs anew that have grown long; the one before is kept beside."""
+        for log in self.logs.glob("*.log"):
+            if log.stat().st_size > LONG_LOG_BYTES:
+                log.replace(log.with_suffix(".log.1"))
 
     @contextmanager
     def locked(self) -> Iterator[None]:

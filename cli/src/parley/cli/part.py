@@ -116,6 +116,7 @@ class Part:
     async def _watch(self, process: Process, began: float) -> None:
         """Follow the process to its end."""
         ended = asyncio.create_task(process.ended())
+        pause = STARTING_POLL_SECONDS
         try:
             while not ended.done():
                 missing = await self.missing()
@@ -124,7 +125,8 @@ class Part:
                 self._say(missing or "ready", ready=missing is None)
                 if missing and not self.was_ready.is_set():
                     self._lose_patience(missing, began)
-                pause = WATCHING_POLL_SECONDS if self.ready else STARTING_POLL_SECONDS
+                if self.ready:
+                    pause = WATCHING_POLL_SECONDS
                 await asyncio.wait({ended}, timeout=pause)
         finally:
             ended.cancel()

@@ -29,6 +29,7 @@ def up(
     instance = Instance(settings.data)
     instance.make()
     with instance.locked():
+        instance.put_long_logs_aside()
         planner = Planner(settings, instance, command)
         asyncio.run(_run(settings, instance, planner, replicas, began))
 
