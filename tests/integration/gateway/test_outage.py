@@ -1,5 +1,7 @@
 """What clients notice when NATS is away."""
 
+import pytest
+import websockets
 from support.eventually import eventually
 from support.gate import Client, Gate
 
@@ -71,5 +73,9 @@ async def test_nobody_new_comes_in_while_the_log_takes_nothing(nats_server: Serv
 
         assert (await turned_away.hear())["code"] == "degraded"
         assert await turned_away.code() == 1012
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await gate.workshop()
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"] == "2"
         await nats_server.start()
         assert len(await gate.logged(Opened, within=20)) == 1

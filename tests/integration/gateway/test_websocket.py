@@ -213,6 +213,20 @@ async def test_a_slow_reader_that_never_reads_is_dropped(desk: Desk) -> None:
     await eventually(lambda: slow._transport is not None)
 
 
+async def test_pongs_that_nobody_reads_are_bounded_too(desk: Desk) -> None:
+    raw = await guest(desk, outbound_bytes=100_000)
+
+    with contextlib.suppress(ConnectionError):
+        for _ in range(1000):
+            for _ in range(1000):
+                raw.frame(PING, b"x" * 125)
+            await raw.writer.drain()
+            if desk.guests[0].ends:
+                break
+
+    assert desk.guests[0].ends[0][0] == 4008
+
+
 async def test_a_listener_with_a_bug_ends_its_own_connection_only(desk: Desk) -> None:
     client = await (await desk.open()).connect()
     other = await desk.connect()

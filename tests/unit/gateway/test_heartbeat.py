@@ -53,6 +53,22 @@ def test_who_takes_too_long_to_leave_is_aborted_once_and_examined_no_more() -> N
     assert (patient.aborted, patient.examined) == (1, 0)
 
 
+def test_a_socket_that_cannot_be_examined_harms_no_other() -> None:
+    class Broken(Patient):
+        def examine(self) -> None:
+            raise RuntimeError("A socket with a bug")
+
+    heartbeat = Heartbeat(interval=25, patience=5)
+    broken, well = Broken(), Patient()
+    heartbeat.watch(broken)
+    heartbeat.watch(well)
+
+    for second in range(SLOTS):
+        heartbeat.beat(second)
+
+    assert (broken.aborted, well.examined) == (1, 1)
+
+
 def test_the_lost_are_forgotten() -> None:
     heartbeat = Heartbeat(interval=25, patience=5)
     living, leaving = Patient(), Patient()

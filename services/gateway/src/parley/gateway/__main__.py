@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 
 import structlog
 
@@ -35,6 +36,9 @@ log = structlog.get_logger("parley.gateway")
 
 FAREWELL_SECONDS = 2.0
 """For clients to answer our last close frame."""
+
+TURN_SECONDS = 0.005
+"""How long deliveries may be written before what clients say gets its turn."""
 
 
 async def main(settings: Settings) -> None:
@@ -97,8 +101,12 @@ async def _leave(server: Server, lives: Lives, seconds: float) -> None:
 
 async def _deliver(reader: Reader, deliveries: Deliveries) -> None:
     while True:
+        began = monotonic()
         for entry in await reader.next():
             deliveries.read(entry.sequence, entry.payload)
+            if monotonic() - began > TURN_SECONDS:
+                await asyncio.sleep(0)
+                began = monotonic()
 
 
 async def _stored(bus: Bus) -> int:

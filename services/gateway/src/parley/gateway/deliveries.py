@@ -19,7 +19,7 @@ from parley.protocol.dialects import Dialect, Frame, Personal
 from parley.protocol.envelope import CloudEvent
 from parley.protocol.outputs import Deliveries as Batch
 from parley.protocol.outputs import Told
-from parley.protocol.says import Close
+from parley.protocol.says import Close, ToClient, ToGateway
 
 log = structlog.get_logger(__name__)
 
@@ -62,28 +62,29 @@ class Deliveries:
         self.place = first + len(batch.events) - 1
 
     def _write(self, event: CloudEvent[Told], n: int) -> None:
-        told = event.data
-        if isinstance(told.say, Close):
-            self._close(told.to, told.say)
+        told, say = event.data, event.data.say
+        if isinstance(say, ToGateway):
+            if isinstance(say, Close):
+                self._close(told.to, say)
             return
         if not telemetry.recording():
-            self._tell(told, n)
+            self._tell(told.to, say, n)
             return
         parent = event.traceparent if isinstance(event.traceparent, str) else None
         with telemetry.messaging("process", "parley.out.{gateway}", parent=parent, count=len(told.to)):
-            self._tell(told, n)
+            self._tell(told.to, say, n)
 
-    def _tell(self, told: Told, n: int) -> None:
+    def _tell(self, to: tuple[str, ...], say: ToClient, n: int) -> None:
         """Encode once per dialect, write to each of its connections."""
         known: dict[Dialect, bytearray | Personal | None] = {}
         find = self._find
-        for receiver in told.to:
+        for receiver in to:
             connection = find(receiver)
             if connection is None:
                 continue
             dialect = connection.session.dialect
             if dialect not in known:
-                said = dialect.encode(told.say, n)
+                said = dialect.encode(say, n)
                 known[dialect] = _prepared(said) if isinstance(said, bytes) else said
             words = known[dialect]
             if isinstance(words, bytearray):

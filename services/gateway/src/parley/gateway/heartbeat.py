@@ -7,6 +7,10 @@ times; here every socket has a place on a wheel, and each tick looks at one slot
 import asyncio
 from typing import Final, Protocol
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 SLOTS: Final = 25
 
 
@@ -60,7 +64,11 @@ class Heartbeat:
         """Turn the wheel by one slot; abort who overstays."""
         self._hand = (self._hand + 1) % SLOTS
         for patient in tuple(self._wheel[self._hand]):
-            patient.examine()
+            try:
+                patient.examine()
+            except Exception:
+                log.exception("A socket could not be examined; it is cut off.")
+                patient.abort()
         overdue = []
         for patient, deadline in self._leaving.items():  # oldest first: patience is the same for all
             if deadline > now:

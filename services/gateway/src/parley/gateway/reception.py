@@ -72,13 +72,13 @@ class Reception:
         try:
             dialect, subprotocol = _dialect(request)
         except Refusal as refusal:
-            return Refuse(STATUS[refusal.code], refusal.message)
+            return _refuse(refusal)
         try:
             return Accept(await self._connection(request, dialect), subprotocol)
         except Refusal as refusal:
             if dialect is PARLEY:
                 return Accept(Dismissal(refusal), subprotocol)
-            return Refuse(STATUS.get(refusal.code, 400), refusal.message)
+            return _refuse(refusal)
 
     async def _connection(self, request: Request, dialect: Dialect) -> Connection:
         headers = request.headers
@@ -121,6 +121,12 @@ class Dismissal:
 
     def closed(self, code: int, reason: str) -> None:
         """That was all."""
+
+
+def _refuse(refusal: Refusal) -> Refuse:
+    wait = refusal.retry_after_ms
+    headers = {} if wait is None else {"Retry-After": str(-(-wait // 1000))}
+    return Refuse(STATUS.get(refusal.code, 400), refusal.message, headers)
 
 
 def _dialect(request: Request) -> tuple[Dialect, str | None]:

@@ -41,7 +41,7 @@ class Settings(Common, frozen=True, kw_only=True):
     """What may wait for the log before clients are refused as `degraded`."""
     buffer_seconds: Seconds = 10
     """How long it may wait."""
-    drain_seconds: Seconds = 10
+    drain_seconds: Seconds = 5
     """How long the last words may take to reach the log when the gateway stops."""
 
     def problems(self) -> Iterator[str]:

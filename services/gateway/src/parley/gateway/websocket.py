@@ -134,8 +134,16 @@ class WebSocket(WSListener):
         transport = self._transport
         if transport is None:
             return
-        transport.send_reuse_external_bytearray(TEXT, frame, HEADROOM)
-        if self._congested and self._tcp.get_write_buffer_size() > self._limits.outbound_bytes:
+        try:
+            transport.send_reuse_external_bytearray(TEXT, frame, HEADROOM)
+        except Exception:  # the others that this frame is for must still get it
+            log.exception("A socket could not be written.")
+            self.abort()
+        if self._congested:
+            self._bound()
+
+    def _bound(self) -> None:
+        if self._tcp.get_write_buffer_size() > self._limits.outbound_bytes:
             self.close(CloseCode.SLOW_READER, "You read more slowly than you are sent to.")
 
     def close(self, code: int, reason: str = "") -> None:
@@ -203,6 +211,8 @@ class WebSocket(WSListener):
             self._fragment(frame)
         elif kind == PING:
             transport.send_pong(frame.get_payload_as_bytes())
+            if self._congested:
+                self._bound()
             self._control()
         elif kind == CLOSE:
             self._goodbye(frame)
