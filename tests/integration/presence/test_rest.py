@@ -74,6 +74,10 @@ FILTERS: list[tuple[dict[str, str], list[str]]] = [
     ({"metadata.x'; drop table presence.profiles; --": "'"}, []),
     ({"user": "\uf8ff0"}, []),
     ({"metadata.": ""}, []),
+    ({"metadata.age": "5.0"}, [BOB]),
+    ({"metadata.tag": "1e999"}, []),
+    ({"metadata.age": "9" * 5000}, []),
+    ({"metadata.age": "NaN"}, []),
 ]
 
 

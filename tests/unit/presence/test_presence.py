@@ -61,7 +61,7 @@ def test_the_same_device_replaces_its_older_connection() -> None:
     assert (ended.connection_id, ended.reason, ended.code) == (ANA, "replaced", 4503)
     assert isinstance(began, events.ConnectionOpened)
     assert log.known == [BOB]
-    assert list(log.state.rows.stays) == []
+    assert list(log.state.rows.memberships) == []
 
 
 def test_availability_and_metadata_that_change_become_known() -> None:
@@ -124,14 +124,14 @@ def test_a_call_or_room_of_nobody_is_nothing() -> None:
     log.says(opened(ANA), closed(ANA))
 
     assert log.says(calling(ANA, "c", lasting=True), in_room(ANA, "r"), in_room(BOB, "r", member=False)) == []
-    assert list(log.state.rows.stays) == []
+    assert list(log.state.rows.memberships) == []
 
 
 def test_rooms_are_known_until_they_are_left() -> None:
     log = Log()
     log.says(opened(ANA), in_room(ANA, "r"), in_room(ANA, "s"), in_room(ANA, "r"), in_room(ANA, "s", member=False))
 
-    assert list(log.state.rows.stays) == [(ANA, "r")]
+    assert list(log.state.rows.memberships) == [(ANA, "r")]
 
 
 def test_a_removal_takes_effect_in_its_own_app_alone() -> None:
@@ -176,6 +176,17 @@ def test_a_gateway_that_was_only_asleep_keeps_its_connections() -> None:
     assert log.known == [ANA]
 
 
+def test_a_connection_that_moves_is_the_same_connection() -> None:
+    log = Log()
+    log.says(opened(ANA, user_id="ana"), in_room(ANA, "r"), writer="g1")
+
+    assert log.says(c.Resume(app="a", connection=ANA, session=0, attempt="1"), writer="g2") == []
+    assert list(log.state.gateways()) == [("g2", False)]
+    assert log.says(closed(ANA, session=1), c.GatewayLost(app="", gateway="g1"), writer="g1") == []
+    assert log.known == [ANA]
+    assert len(ends(log.says(closed(ANA, session=2)))) == 1
+
+
 def test_commands_that_tell_other_partitions_are_nothing_here() -> None:
     log = Log(partition=HOME + 1)
 
@@ -186,9 +197,10 @@ def test_commands_that_tell_other_partitions_are_nothing_here() -> None:
 def test_a_connection_whose_opening_was_lost_with_the_log_is_known_when_it_speaks() -> None:
     log = Log()
 
-    (began,) = log.says(set_to(ANA, user_id="ana", availability="busy"))
+    began, changed = log.says(set_to(ANA, user_id="ana", availability="busy"))
 
     assert isinstance(began, events.ConnectionOpened)
+    assert availability([changed]) == ["busy"]
     assert log.known == [ANA]
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from math import isfinite
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Request
@@ -68,7 +69,7 @@ def _meant(value: str) -> Iterable[Any]:
         other = json.loads(value, parse_constant=_no_constant)
     except ValueError:
         return
-    if isinstance(other, bool | int | float | None):
+    if isinstance(other, bool | int | None) or (isinstance(other, float) and isfinite(other)):
         yield other
 
 

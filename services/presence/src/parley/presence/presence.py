@@ -35,7 +35,7 @@ class Presence:
     def tables(self) -> Sequence[Table[Any, Any]]:
         """Everything that a checkpoint writes."""
         rows = self.rows
-        return (rows.registry.connections, rows.registry.lost, rows.profiles, rows.stays)
+        return (rows.registry.connections, rows.registry.lost, rows.profiles, rows.memberships)
 
     def gateways(self) -> Iterable[tuple[str, bool]]:
         """Return the gateways that live connections are on, and whether each counts as lost."""
@@ -54,6 +54,8 @@ class Presence:
         match command:
             case c.Opened():
                 yield from self._opened(command, at)
+            case c.Resume():
+                self.rows.registry.resumed(command, at)
             case c.Closed():
                 yield from self._closed(command, at)
             case c.PresenceSet():
@@ -141,7 +143,7 @@ class Presence:
         profile = self.rows.profiles.get(row.id)
         if profile is None:  # the log that told of its opening is lost
             yield from self._enter(command, command.profile, None)
-            return
+            profile = replace(self.rows.profiles[row.id], availability="online")
         said = replace(profile, metadata=command.profile.metadata, availability=command.profile.availability)
         self.rows.profiles[row.id] = said
         if (said.effective, said.metadata) != (profile.effective, profile.metadata):

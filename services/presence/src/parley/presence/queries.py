@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley.kit.rows import restored, storable
 from parley.presence.filters import Filters
-from parley.presence.tables import connections, profiles, stays
+from parley.presence.tables import connections, memberships, profiles
 
 
 class Place(NamedTuple):
@@ -45,8 +45,8 @@ _decode: Final = msgspec.json.Decoder(Found).decode
 
 _in_call: Final = sa.func.cardinality(profiles.c.calls) > 0
 _rooms: Final = (
-    sa.select(sa.func.array_agg(stays.c.room, type_=ARRAY(sa.Text)))
-    .where(stays.c.partition == connections.c.partition, stays.c.connection == connections.c.id)
+    sa.select(sa.func.array_agg(memberships.c.room, type_=ARRAY(sa.Text)))
+    .where(memberships.c.partition == connections.c.partition, memberships.c.connection == connections.c.id)
     .scalar_subquery()
 )
 _live: Final = connections.join(
@@ -110,7 +110,7 @@ def _fit(app: str, filters: Filters) -> list[sa.ColumnElement[bool]]:
     elif filters.availability is not None:
         conditions += [profiles.c.availability == filters.availability, ~_in_call]
     if filters.room is not None:
-        here = sa.select(stays.c.connection).where(stays.c.room == storable(filters.room.encode()))
+        here = sa.select(memberships.c.connection).where(memberships.c.room == storable(filters.room.encode()))
         conditions.append(connections.c.id.in_(here))
     for objects in filters.metadata_like():
         texts = [storable(msgspec.json.encode(each)) for each in objects]

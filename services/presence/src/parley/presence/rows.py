@@ -29,21 +29,21 @@ class Profile(Struct, frozen=True, kw_only=True):
         return "inCall" if self.calls else self.availability
 
 
-class Stay(Struct, frozen=True):
+class Membership(Struct, frozen=True):
     """A connection is in a room."""
 
     connection: str
     room: str
 
 
-class Stays(Table[tuple[str, str], Stay]):
-    """Stays by connection and room, and the rooms of each connection."""
+class Memberships(Table[tuple[str, str], Membership]):
+    """Memberships by connection and room, and the rooms of each connection."""
 
     def __init__(self) -> None:
         super().__init__()
         self._of: dict[str, dict[str, None]] = {}
 
-    def index(self, key: tuple[str, str], old: Stay | None, new: Stay | None) -> None:
+    def index(self, key: tuple[str, str], old: Membership | None, new: Membership | None) -> None:
         """Keep the rooms of each connection."""
         connection, room = key
         if new is not None:
@@ -65,24 +65,24 @@ class Rows:
     def __init__(self) -> None:
         self.registry = Registry()
         self.profiles: Table[str, Profile] = Table()
-        self.stays = Stays()
+        self.memberships = Memberships()
 
     def forget(self, connection: str) -> None:
         """A connection is over."""
         if connection in self.profiles:
             del self.profiles[connection]
-        for room in self.stays.of(connection):
-            del self.stays[connection, room]
+        for room in self.memberships.of(connection):
+            del self.memberships[connection, room]
 
     def enter(self, connection: str, room: str) -> None:
         """A connection is in a room."""
-        if (connection, room) not in self.stays:
-            self.stays[connection, room] = Stay(connection, room)
+        if (connection, room) not in self.memberships:
+            self.memberships[connection, room] = Membership(connection, room)
 
     def leave(self, connection: str, room: str) -> None:
         """A connection is in a room no longer."""
-        if (connection, room) in self.stays:
-            del self.stays[connection, room]
+        if (connection, room) in self.memberships:
+            del self.memberships[connection, room]
 
     def call(self, connection: str, call: str, *, lasting: bool) -> None:
         """A call began or ended for a connection."""

@@ -14,6 +14,6 @@ def store_of(partitions: int) -> Rows:
             Kept(tables.connections, Connection),
             Kept(tables.lost, LostGateway),
             Kept(tables.profiles, rows.Profile),
-            Kept(tables.stays, rows.Stay),
+            Kept(tables.memberships, rows.Membership),
         ],
     )

@@ -27,6 +27,7 @@ connections: Final = sa.Table(
     sa.Column("device", sa.Text),
     sa.Column("opened_at", sa.BigInteger, nullable=False),
     sa.Column("closed_at", sa.BigInteger),
+    sa.Column("before", JSONB, nullable=False),
 )
 
 lost: Final = sa.Table(
@@ -50,8 +51,8 @@ profiles: Final = sa.Table(
     sa.Column("agent", sa.Text, nullable=False),
 )
 
-stays: Final = sa.Table(
-    "stays",
+memberships: Final = sa.Table(
+    "memberships",
     metadata,
     _partition(),
     sa.Column("connection", sa.Text, primary_key=True),

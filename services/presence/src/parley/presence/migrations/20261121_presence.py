@@ -13,7 +13,7 @@ def upgrade() -> None:
         create table connections (
             partition smallint not null, id text not null, app text not null, session integer not null,
             gateway text not null, resumable boolean not null, "user" text, device text,
-            opened_at bigint not null, closed_at bigint,
+            opened_at bigint not null, closed_at bigint, before jsonb not null,
             primary key (partition, id)
         )""")
     op.execute("""
@@ -28,7 +28,7 @@ def upgrade() -> None:
             primary key (partition, id)
         )""")
     op.execute("""
-        create table stays (
+        create table memberships (
             partition smallint not null, connection text not null, room text not null,
             primary key (partition, connection, room)
         )""")
@@ -36,6 +36,6 @@ def upgrade() -> None:
     op.execute('create index on connections (app, "user") where closed_at is null')
     op.execute("create index on connections (app, device) where closed_at is null")
     op.execute("create index on profiles using gin (metadata jsonb_path_ops)")
-    op.execute("create index on stays (room)")
+    op.execute("create index on memberships (room)")
     for table in ownership:
         table.create(op.get_bind())
