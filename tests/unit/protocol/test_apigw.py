@@ -178,7 +178,6 @@ def test_a_sender_cannot_call_itself_another():
         says.MemberLeft(room="r", position=2, connection_id="c", reason="left"),
         says.MemberChanged(room="r", connection_id="c", availability="busy", metadata={}),
         says.Ok(ref="1"),
-        says.Close(session=1, code=4503, reason="replaced"),
     ],
 )
 def test_what_api_gateway_has_no_words_for_is_silent(say):

@@ -1,8 +1,8 @@
 """The registry of connections: who lives, where, in which session."""
 
-from parley.protocol.commands import Asked, Closed, Opened, Profile
+from parley.protocol.commands import Asked, Closed, Moved, Opened, Profile, Resume
 from parley.protocol.envelope import Place
-from parley.protocol.registry import GRACE_MS, REMEMBER_CLOSED_MS, Registry
+from parley.protocol.registry import GRACE_MS, REMEMBER_CLOSED_MS, REPLAY_MS, Registry, Stay
 from parley.protocol.requests import Leave
 
 
@@ -140,3 +140,64 @@ def test_closed_sessions_are_forgotten_after_a_while():
     registry.opened(opened("c2"), at(1_000 + REMEMBER_CLOSED_MS))
 
     assert "c1" not in registry.connections
+
+
+def resume(id_, attempt="g2.1", app="a"):
+    return Resume(app=app, connection=id_, session=0, attempt=attempt)
+
+
+def test_a_resume_begins_the_next_session_elsewhere():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+
+    resumed = registry.resumed(resume("c1"), at(2_000, writer="g2"))
+
+    assert resumed is not None
+    was, now = resumed
+    assert (was.session, was.gateway) == (1, "g1")
+    assert (now.session, now.gateway, now.before) == (2, "g2", (Stay("g1", 2_000),))
+
+
+def test_every_gateway_where_it_lived_is_remembered_for_as_long_as_deliveries_are():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.resumed(resume("c1"), at(2_000, writer="g2"))
+    registry.resumed(resume("c1"), at(3_000, writer="g3"))
+
+    assert [stay.gateway for stay in registry.connections["c1"].before] == ["g1", "g2"]
+
+    registry.resumed(resume("c1"), at(2_000 + REPLAY_MS, writer="g4"))
+
+    assert [stay.gateway for stay in registry.connections["c1"].before] == ["g2", "g3"]
+
+
+def test_what_is_closed_or_of_another_app_or_cannot_resume_is_gone():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.closed(closed("c1"), at())
+    registry.opened(opened("c2"), at())
+    registry.opened(opened("c3", resumable=False), at())
+
+    assert registry.resumed(resume("c1"), at()) is None
+    assert registry.resumed(resume("c2", app="b"), at()) is None
+    assert registry.resumed(resume("c3"), at()) is None
+    assert registry.resumed(resume("never"), at()) is None
+
+
+def test_the_end_of_an_older_session_does_not_end_the_connection():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.resumed(resume("c1"), at(2_000, writer="g2"))
+
+    assert registry.closed(closed("c1", session=1), at(3_000)) == []
+    assert registry.gateway_lost("g1", at(3_000)) == []
+    assert registry.connections["c1"].live
+
+
+def test_a_move_that_comes_late_changes_nothing():
+    registry = Registry()
+    registry.moved(Moved(app="a", connection="c1", session=3), at(writer="g3"))
+
+    row = registry.moved(Moved(app="a", connection="c1", session=2), at(writer="g2"))
+
+    assert (row.session, row.gateway) == (3, "g3")

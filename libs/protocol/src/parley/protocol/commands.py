@@ -51,6 +51,22 @@ class Opened(FromConnection, kw_only=True, frozen=True, tag="opened"):
     agent: str = ""
 
 
+class Resume(FromConnection, kw_only=True, frozen=True, tag="resume"):
+    """A client presented a resume token here. Goes to the home partition, which answers `Attached` or `Gone`.
+
+    Its `session` says nothing: the home partition numbers sessions.
+    """
+
+    attempt: str
+    """The gateway's name for this try; the answer carries it back."""
+
+
+class Moved(FromConnection, kw_only=True, frozen=True, tag="moved"):
+    """A connection was resumed here. Goes to all partitions but its home; each answers `Attached`."""
+
+    resumable: bool = True
+
+
 class Closed(FromConnection, kw_only=True, frozen=True, tag="closed"):
     """A session is over. Goes to every partition that the connection touched."""
 
@@ -166,7 +182,9 @@ class Negotiated(Command, kw_only=True, frozen=True, tag="negotiated"):
     """When the answer was stored, in milliseconds: members who joined later did not negotiate with it."""
 
 
-LifeCommand = Opened | Closed | PresenceSet | Remove | Calling | InRoom | GatewayLost | GatewayBack | Tick
+LifeCommand = (
+    Opened | Resume | Moved | Closed | PresenceSet | Remove | Calling | InRoom | GatewayLost | GatewayBack | Tick
+)
 """Class ``c``."""
 
 MessageCommand = Asked | PostToConnection | PostToRoom | RemoveMember | Negotiated
@@ -174,7 +192,7 @@ MessageCommand = Asked | PostToConnection | PostToRoom | RemoveMember | Negotiat
 
 AnyCommand = LifeCommand | MessageCommand
 
-_LIFE: Final = (Opened, Closed, PresenceSet, Remove, Calling, InRoom, GatewayLost, GatewayBack, Tick)
+_LIFE: Final = (Opened, Resume, Moved, Closed, PresenceSet, Remove, Calling, InRoom, GatewayLost, GatewayBack, Tick)
 
 
 def class_of(command: AnyCommand) -> Class:

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from parley.protocol.commands import FromConnection, Opened, Profile
+from parley.protocol.commands import FromConnection, Moved, Opened, Profile, Resume
 from parley.protocol.envelope import Place
 from parley.protocol.table import Table
 
@@ -21,6 +21,17 @@ GRACE_MS: Final = 30_000
 
 REMEMBER_CLOSED_MS: Final = 15 * 60_000
 """How long a closed session is known as closed: longer than any gateway may be blind and still write."""
+
+
+REPLAY_MS: Final = 5 * 60_000
+"""How long what was written for a connection can be read: the age of DELIVERIES."""
+
+
+class Stay(Struct, frozen=True):
+    """A gateway that a connection has left, and when, in milliseconds."""
+
+    gateway: str
+    until: int
 
 
 class Connection(Struct, frozen=True, kw_only=True):
@@ -36,6 +47,8 @@ class Connection(Struct, frozen=True, kw_only=True):
     opened_at: int = 0
     """Milliseconds; when this partition first heard of it."""
     closed_at: int | None = None
+    before: tuple[Stay, ...] = ()
+    """At its home: where it lived before, as long as what was written there can still be read."""
 
     @property
     def live(self) -> bool:
@@ -109,6 +122,39 @@ class Registry:
                 ended.append(self._end(self.connections[stale], at))
         self.connections[row.id] = row
         return ended
+
+    def resumed(self, command: Resume, at: Place) -> tuple[Connection, Connection] | None:
+        """Begin the next session of a connection, at its home.
+
+        Return the connection as it was and as it is, None if there is none that can be resumed. One that lives
+        elsewhere is taken over: of two who hold its token the later one has it.
+        """
+        was = self.connections.get(command.connection)
+        if was is None or not was.live or not was.resumable or was.app != command.app:
+            return None
+        recent = [stay for stay in was.before if at.time - stay.until < REPLAY_MS and stay.gateway != was.gateway]
+        before = (*recent, Stay(was.gateway, at.time))
+        now = replace(was, session=was.session + 1, gateway=at.writer, before=before)
+        self.connections[now.id] = now
+        return was, now
+
+    def moved(self, command: Moved, at: Place) -> Connection:
+        """Note, away from its home, the session that its home began; return the newest known."""
+        row = self.connections.get(command.connection)
+        if row is None:
+            row = Connection(
+                app=command.app,
+                id=command.connection,
+                session=command.session,
+                gateway=at.writer,
+                resumable=command.resumable,
+                opened_at=at.time,
+            )
+            self.connections[row.id] = row
+        elif command.session > row.session:
+            row = replace(row, session=command.session, gateway=at.writer, closed_at=None)
+            self.connections[row.id] = row
+        return row
 
     def heard(
         self, command: FromConnection, at: Place, profile: Profile | None = None, *, resumable: bool = False

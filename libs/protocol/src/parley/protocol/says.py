@@ -130,6 +130,32 @@ class Close(Say, kw_only=True, frozen=True, tag="close"):
     reason: Reason
 
 
-AnySay = (
-    MemberJoined | MemberLeft | MemberChanged | SignalFrom | Message | ChatPosted | Ok | JoinOk | ChatOk | Error | Close
-)
+class Attached(Say, kw_only=True, frozen=True, tag="attached"):
+    """Not for the client: a partition knows the connection's new session, and speaks to this gateway from here on."""
+
+    partition: int
+    session: int
+    attempt: str | None = None
+    """From the home partition: which try it answers."""
+    gateways: tuple[str, ...] = ()
+    """From the home partition: where the connection lived before; what it missed was written there."""
+
+
+class Gone(Say, kw_only=True, frozen=True, tag="gone"):
+    """Not for the client: the home partition knows no connection that could be resumed."""
+
+    attempt: str
+
+
+class Superseded(Say, kw_only=True, frozen=True, tag="superseded"):
+    """Not for the client: the connection was resumed elsewhere, so its gateway closes the socket of this session."""
+
+    session: int
+
+
+ToClient = MemberJoined | MemberLeft | MemberChanged | SignalFrom | Message | ChatPosted | Ok | JoinOk | ChatOk | Error
+
+ToGateway = Close | Attached | Gone | Superseded
+"""What is said to a gateway about a connection, and no client hears."""
+
+AnySay = ToClient | ToGateway

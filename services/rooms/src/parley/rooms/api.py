@@ -138,11 +138,12 @@ def rooms_api(db: AsyncEngine, ask: Ask, tokens: Tokens, relay: turn.Relay, *, d
     async def show_room(caller: Caller, room: str) -> RoomShown:
         """Show a room, its members and its call."""
         _may(caller.may(room, "join"), "join")
+        partition = partition_of(caller.app, checked(room), ask.partitions)
         async with db.connect() as connection:
-            found = await queries.room(connection, caller.app, checked(room))
+            found = await queries.room(connection, partition, caller.app, room)
             if found is None:
                 raise Refusal(ErrorCode.NOT_FOUND, "No such room: nobody is in it.")
-            members = await queries.members_of(connection, caller.app, room)
+            members = await queries.members_of(connection, partition, caller.app, room)
         call = _call(found)
         taking_part = set(call.participants) if call else set()
         return RoomShown(

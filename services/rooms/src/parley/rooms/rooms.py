@@ -22,7 +22,7 @@ from parley.rooms.rows import Rows
 class Rooms:
     """One partition's state: its rows, and what commands do to them."""
 
-    moves: Sequence[type[c.Command]] = ()
+    moves: Sequence[type[c.Command]] = (c.Resume, c.Moved)
 
     def __init__(self, partitions: int) -> None:
         self.rows = Rows(partitions)
@@ -49,6 +49,12 @@ class Rooms:
                 yield from self._asked(command, at)
             case c.Opened() as command:
                 yield from self._ended(rows.registry.opened(command, at), "replaced", CloseCode.REPLACED, at)
+            case c.Resume() as command:
+                yield from self._resume(command, at)
+            case c.Moved() as command:
+                row = rows.registry.moved(command, at)
+                attached = says.Attached(partition=at.partition, session=command.session)
+                yield Deliver(at.writer, (row.id,), attached)
             case c.Closed() as command:
                 for row in rows.registry.closed(command, at):
                     yield from membership.leave_all(rows, row.id, command.reason, at)
@@ -118,6 +124,21 @@ class Rooms:
                     yield from rows.to(command.connection, says.Ok(ref=request.ref))
             case ask.SetPresence():
                 pass  # travels as PresenceSet
+
+    def _resume(self, command: c.Resume, at: Place) -> Iterator[Output]:
+        resumed = self.rows.registry.resumed(command, at)
+        if resumed is None:
+            yield Deliver(at.writer, (command.connection,), says.Gone(attempt=command.attempt))
+            return
+        was, now = resumed
+        yield Deliver(was.gateway, (was.id,), says.Superseded(session=was.session))
+        attached = says.Attached(
+            partition=at.partition,
+            session=now.session,
+            attempt=command.attempt,
+            gateways=tuple(dict.fromkeys(stay.gateway for stay in now.before)),
+        )
+        yield Deliver(at.writer, (now.id,), attached)
 
     def _presence(self, command: c.PresenceSet, at: Place) -> Iterator[Output]:
         rows = self.rows

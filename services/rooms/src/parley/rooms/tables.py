@@ -27,6 +27,7 @@ connections: Final = sa.Table(
     sa.Column("device", sa.Text),
     sa.Column("opened_at", sa.BigInteger, nullable=False),
     sa.Column("closed_at", sa.BigInteger),
+    sa.Column("before", JSONB, nullable=False),
 )
 
 lost: Final = sa.Table(

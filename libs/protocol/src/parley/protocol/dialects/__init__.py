@@ -10,7 +10,7 @@ from typing import Protocol
 
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.requests import AnyRequest, ClientRequest
-from parley.protocol.says import AnySay
+from parley.protocol.says import ToClient
 
 Frame = bytes
 """A text frame's payload: UTF-8."""
@@ -53,7 +53,7 @@ class Dialect(Protocol):
         """Return the codec for one new connection."""
         ...
 
-    def encode(self, say: AnySay, n: int) -> Frame | Personal | None:
+    def encode(self, say: ToClient, n: int) -> Frame | Personal | None:
         """Return the frame that says *say* at place *n*; None where this dialect has no words for it."""
         ...
 

@@ -43,7 +43,7 @@ class ApiGateway:
         """Return the codec for a new connection."""
         return Workshop()
 
-    def encode(self, say: says.AnySay, n: int) -> Frame | Personal | None:
+    def encode(self, say: says.ToClient, n: int) -> Frame | Personal | None:
         """Find the words; there are none for leaving, for answers and for presence."""
         match say:
             case says.Message():

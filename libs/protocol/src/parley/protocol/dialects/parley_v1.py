@@ -167,7 +167,7 @@ def _head(kind: type[says.Say]) -> tuple[bytes, int]:
     return f'{{"type":"{word}","n":'.encode(), len(f'{{"type":"{tag}"')
 
 
-_HEADS: Final = {kind: _head(kind) for kind in get_args(says.AnySay)}
+_HEADS: Final = {kind: _head(kind) for kind in get_args(says.ToClient)}
 """By type of say: how its frame begins, and how many bytes of the written say that replaces."""
 
 
@@ -207,10 +207,8 @@ class ParleyV1:
     def accepted(self, request: ask.AnyRequest) -> None:
         """Nothing to remember."""
 
-    def encode(self, say: says.AnySay, n: int) -> Frame | None:
+    def encode(self, say: says.ToClient, n: int) -> Frame:
         """Write a say as it stands, with ``n`` behind its type, and every kind of ok as ``ok``."""
-        if type(say) is says.Close:
-            return None
         head, start = _HEADS[type(say)]
         return b"%b%d%b" % (head, n, _encode(say)[start:])
 
