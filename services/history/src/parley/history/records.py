@@ -8,7 +8,6 @@ import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from parley.protocol.clock import milliseconds
-from parley.protocol.envelope import CloudEvent
 from parley.protocol.events import CallEnded, CallStarted, Data, MessagePosted, Participant, RoomCreated
 
 TYPES: Final = ("message.posted", "call.started", "call.ended", "room.created")

@@ -1,0 +1,35 @@
+"""The history service: what was said and which calls took place."""
+
+from parley.history.api import history_api
+from parley.history.inbox import Inbox
+from parley.history.recorder import recording
+from parley.history.settings import Settings
+from parley.kit.bus import nats_bus
+from parley.kit.db import check, database
+from parley.kit.http import http
+from parley.kit.lifecycle import run, until_signalled
+from parley.kit.probes import Probes, announce
+from parley.kit.telemetry import telemetry
+from parley.kit.tokens import Tokens
+
+
+async def main(settings: Settings) -> None:
+    """Serve until told to stop."""
+    tokens = Tokens(secret=settings.token_secret, jwks=settings.jwks, development=settings.development)
+    probes = Probes()
+    async with (
+        telemetry("history", settings.otlp_endpoint),
+        http(probes, settings.host, settings.http_port) as address,
+        database(settings.database_url, "history", package="parley.history") as db,
+        nats_bus(settings.nats_url, name="history") as bus,
+        Inbox(bus, settings.consumer, settings.batch) as inbox,
+        recording(inbox, db) as recorder,
+        probes.mounted(history_api(db, tokens, development=settings.development)),
+        probes.ready({"nats": bus.check, "postgres": lambda: check(db), "history": recorder.behind}),
+    ):
+        announce(settings.ready_file, http=address)
+        await until_signalled()
+
+
+if __name__ == "__main__":
+    run(main, Settings)

@@ -1,0 +1,138 @@
+"""
+SQL that writes, one statement per table for as many rows as there are; the caller owns the transaction.
+
+Writing the same again changes nothing: an event may be delivered more than once, to any replica, and in
+another order than it was said.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Raw, Struct
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parley.history import tables
+from parley.history.records import Call, CallRecord, Epoch, Message, Part, Record
+
+
+class Parked(Struct, frozen=True):
+    """A message of EVENTS that could not be stored, and why."""
+
+    sequence: int
+    stored_at: float
+    """In seconds since the epoch."""
+    subject: str
+    payload: bytes
+    reason: str
+
+
+def _insert(table: sa.Table, row: type[Struct], then: str) -> sa.TextClause:
+    """
+    Rows travel as one array of text for each column, which PostgreSQL takes for the column's type.
+
+    One JSON document for all would be shorter, but then U+0000 or half a surrogate pair in `data`, which
+    the type json keeps, is refused. Every name in the statement is the program's own.
+    """
+    names = row.__struct_fields__
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it so
+    kinds = [table.columns[name].type.compile(dialect) for name in names]
+    values = ", ".join(f"cast({name} as {kind})" for name, kind in zip(names, kinds, strict=True))
+    given = ", ".join(f"cast(:{name} as text[])" for name in names)
+    columns = ", ".join(names)
+    return sa.text(
+        f"insert into {table.fullname} ({columns}) select {values} from unnest({given}) as given ({columns}) {then}"  # noqa: S608 - as said
+    )
+
+
+_MESSAGES: Final = _insert(tables.messages, Message, "on conflict do nothing")
+_EPOCHS: Final = _insert(tables.epochs, Epoch, "on conflict do nothing")
+_STARTED: Final = _insert(tables.calls, Call, "on conflict do nothing returning app, id")
+_ENDED: Final = _insert(
+    tables.calls,
+    Call,
+    "on conflict (app, id) do update set started_at = excluded.started_at, ended_at = excluded.ended_at,"
+    " duration_ms = excluded.duration_ms, reason = excluded.reason",
+)
+_PARTS: Final = _insert(tables.participants, Part, "on conflict do nothing")
+_NOBODY: Final = sa.text(
+    "delete from history.participants as p using unnest(cast(:app as text[]), cast(:id as text[])) as c (app, id)"
+    " where p.app = c.app and p.call_id = c.id"
+)
+_PARK: Final = sa.text(
+    "insert into history.parked (sequence, stored_at, subject, payload, reason)"
+    " values (:sequence, to_timestamp(:stored_at), :subject, :payload, :reason) on conflict do nothing"
+)
+
+
+async def write(db: AsyncConnection, records: Iterable[Record]) -> None:
+    """
+    Write records of any kind.
+
+    Rows are written in the order of their keys, so that two replicas that were given the same events wait
+    for one another and not crosswise.
+    """
+    messages: dict[tuple[str, str, str, int], Message] = {}
+    epochs: dict[tuple[str, str, str], Epoch] = {}
+    started: dict[tuple[str, str], CallRecord] = {}
+    ended: dict[tuple[str, str], CallRecord] = {}
+    for record in records:
+        match record:
+            case Message():
+                messages[record.app, record.room, record.epoch, record.position] = record
+            case Epoch():
+                epochs[record.app, record.room, record.epoch] = record
+            case CallRecord(call=call):
+                (ended if record.ended else started)[call.app, call.id] = record
+    if messages:
+        await db.execute(_MESSAGES, _columns(_sorted(messages)))
+    if epochs:
+        await db.execute(_EPOCHS, _columns(_sorted(epochs)))
+    if started:
+        await _write_started(db, started)
+    if ended:
+        await _write_ended(db, _sorted(ended))
+
+
+async def _write_started(db: AsyncConnection, records: dict[tuple[str, str], CallRecord]) -> None:
+    """Where the call is known already it may have ended, and whoever said so knew better who took part."""
+    fresh = await db.execute(_STARTED, _columns([record.call for record in _sorted(records)]))
+    await _write_parts(db, [records[app, id_] for app, id_ in fresh])
+
+
+async def _write_ended(db: AsyncConnection, records: Sequence[CallRecord]) -> None:
+    """Write the call's row before who took part: it makes another replica with the call's start wait for us."""
+    calls = [record.call for record in records]
+    await db.execute(_ENDED, _columns(calls))
+    await db.execute(_NOBODY, {"app": [call.app for call in calls], "id": [call.id for call in calls]})
+    await _write_parts(db, records)
+
+
+async def _write_parts(db: AsyncConnection, records: Iterable[CallRecord]) -> None:
+    if parts := [part for record in records for part in record.parts]:
+        await db.execute(_PARTS, _columns(parts))
+
+
+async def park(db: AsyncConnection, message: Parked) -> None:
+    """Keep a message for a person to look at."""
+    await db.execute(_PARK, msgspec.structs.asdict(message))
+
+
+def _sorted(rows: dict[Any, Any]) -> list[Any]:
+    return [rows[key] for key in sorted(rows)]
+
+
+def _columns(rows: Sequence[Struct]) -> dict[str, list[str | None]]:
+    return {name: [_text(getattr(row, name)) for row in rows] for name in rows[0].__struct_fields__}
+
+
+def _text(value: str | int | Raw | None) -> str | None:
+    match value:
+        case None | str():
+            return value
+        case Raw():
+            return bytes(value).decode()
+        case _:
+            return str(value)
