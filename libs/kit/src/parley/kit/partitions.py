@@ -25,6 +25,7 @@ from parley.kit.checkpoints import Checkpoints
 from parley.kit.lifecycle import CannotStart
 from parley.kit.owner import Owner
 from parley.kit.ownership import Ownership
+from parley.kit.purge import READERS, Purge
 from parley.kit.state import State, Store
 from parley.kit.watch import Watch
 from parley.kit.writer import Writer, writing
@@ -57,7 +58,7 @@ class Owned:
     ) -> None:
         """Use `partitions`."""
         self.name: Final = writer.name
-        self.checkpoints: Final = Checkpoints(db, tables, store, self._running, self._lose)
+        self.checkpoints: Final = Checkpoints(db, tables, store, self.running, self._lose)
         self._bus = bus
         self._db = db
         self._writer = writer
@@ -91,7 +92,7 @@ class Owned:
             return self._away
         if self._free:
             return f"{self._free} of {self._count} partitions have no owner yet."
-        behind = sum(not owner.level for owner in self._running())
+        behind = sum(not owner.level for owner in self.running())
         return f"{behind} partitions are behind the log." if behind else None
 
     async def keep(self) -> None:
@@ -151,7 +152,8 @@ class Owned:
         hungry = len(self._owners) < share
         return min(RENEW_SECONDS, max(0.02, spread.expires + 0.02), _HUNGRY_SECONDS if hungry else RENEW_SECONDS)
 
-    def _running(self) -> Iterable[Owner]:
+    def running(self) -> Iterable[Owner]:
+        """Return the owners who are neither lost nor about to hand over."""
         return [owner for partition, owner in self._owners.items() if partition not in self._leaving]
 
     def _own(self, claim: ownership.Claim) -> None:
@@ -212,12 +214,21 @@ class Owned:
 
 @asynccontextmanager
 async def partitions(
-    bus: Bus, db: AsyncEngine, *, service: str, count: int, store: Store, tables: Ownership, classes: str = "*"
+    bus: Bus,
+    db: AsyncEngine,
+    *,
+    service: str,
+    count: int,
+    store: Store,
+    tables: Ownership,
+    classes: str = "*",
+    readers: Iterable[str] = READERS,
 ) -> AsyncIterator[Owned]:
     """
     Own a share of the *count* partitions of *service*.
 
-    *classes* is what is read of them: ``*`` for everything, ``c`` for the life of connections alone.
+    *classes* is what is read of them: ``*`` for everything, ``c`` for the life of connections alone. *readers* are all
+    the services for which the log is kept.
     """
     try:
         async with db.begin() as connection:
@@ -232,11 +243,9 @@ async def partitions(
     name = f"{service}-{secrets.token_hex(4)}"
     async with writing(bus, name) as writer, asyncio.TaskGroup() as group:
         owned = Owned(bus, db, writer, group, service=service, count=count, store=store, tables=tables, classes=classes)
-        watch = Watch(bus, writer, service, owned._running)  # noqa: SLF001 - one thing in two files
-        tasks = [
-            group.create_task(work, name=name)
-            for work, name in [(owned.keep(), "keep"), (owned.checkpoints.run(), "checkpoints"), (watch.run(), "watch")]
-        ]
+        watch = Watch(bus, writer, service, owned.running)
+        purge = Purge(bus, db, tables, service, owned.running, watch.tick, readers)
+        tasks = [group.create_task(work) for work in (owned.keep(), owned.checkpoints.run(), watch.run(), purge.run())]
         try:
             yield owned
         finally:

@@ -49,16 +49,20 @@ class Watch:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             await self._bus.connected.wait()
-            self._tick()
+            self._time_passes()
             try:
                 await self._leases()
             except (nats.errors.Error, APIError, TimeoutError) as error:
                 _log.debug("the leases cannot be seen", error=repr(error))
 
-    def _tick(self) -> None:
+    def tick(self, partition: int) -> None:
+        """Write a tick into a partition."""
+        self._write(partition, Tick(app=""))
+
+    def _time_passes(self) -> None:
         for owner in self._owners():
             if owner.state is not None and owner.state.waiting():
-                self._write(owner.partition, Tick(app=""))
+                self.tick(owner.partition)
 
     async def _leases(self) -> None:
         named = {
