@@ -296,3 +296,63 @@ def test_a_wiped_log_closes_everything(partition):
 
     assert announced(outputs) == ["room.left", "room.closed"]
     assert [say.code for say in heard(outputs, "ana")] == [1012]
+
+
+def resume(partition, name, gateway, attempt="t"):
+    return partition.take(c.Resume(app="a", connection=id_of(name), attempt=attempt), writer=gateway)
+
+
+def to_gateway(outputs, gateway):
+    return [out.say for out in outputs if isinstance(out, Deliver) and out.gateway == gateway]
+
+
+def test_a_resumed_connection_stays_in_its_rooms_and_nobody_else_notices(partition):
+    partition.opens("ana")
+    join(partition, "ana")
+    join(partition, "bob")
+
+    outputs = resume(partition, "ana", "g2")
+
+    assert announced(outputs) == []
+    assert heard(outputs, "bob") == []
+    assert to_gateway(outputs, "g1") == [says.Superseded(session=1)]
+    (attached,) = to_gateway(outputs, "g2")
+    assert (attached.session, attached.attempt, attached.gateways) == (2, "t", ("g1",))
+    assert attached.profile.user_id == "ana"
+
+
+def test_what_is_said_after_a_resume_goes_to_the_new_gateway(partition):
+    partition.opens("ana")
+    join(partition, "ana")
+    join(partition, "bob")
+    resume(partition, "ana", "g2")
+
+    outputs = partition.asks("bob", Send(room="r", data=raw("1")))
+
+    assert len(to_gateway(outputs, "g2")) == 1
+
+
+def test_a_partition_that_is_not_the_home_follows(partition):
+    partition.asks("ana", Join(room="r"))
+    outputs = partition.take(c.Moved(app="a", connection=id_of("ana"), session=2), writer="g2", partition=5)
+
+    assert to_gateway(outputs, "g2") == [says.Attached(partition=5, session=2)]
+    assert partition.asks("ana", Join(room="s")) == []
+
+
+def test_what_cannot_be_resumed_is_gone(partition):
+    partition.opens("ana")
+    partition.closes("ana")
+
+    assert to_gateway(resume(partition, "ana", "g2"), "g2") == [says.Gone(attempt="t")]
+
+
+def test_a_presence_that_was_set_comes_along(partition):
+    partition.opens("ana")
+    profile = c.Profile(user_id="ana", availability="busy", metadata={"k": 1})
+    request = SetPresence(availability="busy")
+    partition.take(c.PresenceSet(app="a", connection=id_of("ana"), request=request, profile=profile))
+
+    (attached,) = to_gateway(resume(partition, "ana", "g2"), "g2")
+
+    assert attached.profile == profile

@@ -7,7 +7,7 @@ nearly as they stand; other dialects say the same in their own way, or nothing.
 from msgspec import Raw, Struct, field
 
 from parley.protocol.codes import ErrorCode
-from parley.protocol.commands import Reason
+from parley.protocol.commands import Profile, Reason
 from parley.protocol.requests import Availability, Metadata
 
 
@@ -139,6 +139,8 @@ class Attached(Say, kw_only=True, frozen=True, tag="attached"):
     """From the home partition: which try it answers."""
     gateways: tuple[str, ...] = ()
     """From the home partition: where the connection lived before; what it missed was written there."""
+    profile: Profile | None = None
+    """From the home partition: how the connection presents itself."""
 
 
 class Gone(Say, kw_only=True, frozen=True, tag="gone"):

@@ -88,6 +88,13 @@ class Member(Struct, frozen=True, kw_only=True):
         return self.app, self.room, self.connection
 
 
+class Known(Struct, frozen=True):
+    """How a connection presents itself, at its home: what it takes along when it resumes."""
+
+    id: str
+    profile: Profile
+
+
 class Kept(Struct, frozen=True):
     """One frame of a room's stream, for those who come back."""
 

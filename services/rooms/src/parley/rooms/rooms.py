@@ -30,7 +30,7 @@ class Rooms:
     def tables(self) -> Sequence[Table[Any, Any]]:
         """Everything that a checkpoint writes."""
         rows = self.rows
-        return (rows.registry.connections, rows.registry.lost, rows.rooms, rows.members, rows.window)
+        return (rows.registry.connections, rows.registry.lost, rows.rooms, rows.members, rows.window, rows.known)
 
     def gateways(self) -> Iterable[tuple[str, bool]]:
         """Return the gateways that live connections of this partition are on, and whether they count as lost."""
@@ -49,6 +49,7 @@ class Rooms:
                 yield from self._asked(command, at)
             case c.Opened() as command:
                 yield from self._ended(rows.registry.opened(command, at), "replaced", CloseCode.REPLACED, at)
+                rows.know(command.connection, command.profile)
             case c.Resume() as command:
                 yield from self._resume(command, at)
             case c.Moved() as command:
@@ -57,6 +58,7 @@ class Rooms:
                 yield Deliver(at.writer, (row.id,), attached)
             case c.Closed() as command:
                 for row in rows.registry.closed(command, at):
+                    rows.forget(row.id)
                     yield from membership.leave_all(rows, row.id, command.reason, at)
             case c.PresenceSet() as command:
                 yield from self._presence(command, at)
@@ -137,6 +139,7 @@ class Rooms:
             session=now.session,
             attempt=command.attempt,
             gateways=tuple(dict.fromkeys(stay.gateway for stay in now.before)),
+            profile=known.profile if (known := self.rows.known.get(now.id)) else None,
         )
         yield Deliver(at.writer, (now.id,), attached)
 
@@ -144,6 +147,8 @@ class Rooms:
         rows = self.rows
         if rows.registry.heard(command, at, command.profile) is None:
             return
+        if rows.is_home(command, at):
+            rows.know(command.connection, command.profile)
         for key in rows.members.rooms_of(command.connection):
             member = rows.members[*key, command.connection]
             own = {**member.profile.metadata, **(command.request.metadata or {})}
@@ -168,5 +173,6 @@ class Rooms:
     def _ended(self, ended: list[Connection], reason: c.Reason, code: CloseCode, at: Place) -> Iterator[Output]:
         """Take connections, that ended without their gateway's doing, out of their rooms, and have them closed."""
         for row in ended:
+            self.rows.forget(row.id)
             yield from membership.leave_all(self.rows, row.id, reason, at)
             yield Deliver(row.gateway, (row.id,), says.Close(session=row.session, code=code, reason=reason))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from parley.protocol.commands import Calling, FromConnection, InRoom
+from parley.protocol.commands import Calling, FromConnection, InRoom, Profile
 from parley.protocol.envelope import Place
 from parley.protocol.events import Data
 from parley.protocol.ids import home_of
@@ -12,7 +12,7 @@ from parley.protocol.outputs import Deliver, Fact, Forward
 from parley.protocol.registry import Registry
 from parley.protocol.says import AnySay, Missed
 from parley.protocol.table import Table
-from parley.rooms.room import Kept, Members, Room, RoomKey, Window
+from parley.rooms.room import Kept, Known, Members, Room, RoomKey, Window
 
 
 class Rows:
@@ -25,6 +25,7 @@ class Rows:
         self.rooms: Table[RoomKey, Room] = Table()
         self.members = Members()
         self.window = Window()
+        self.known: Table[str, Known] = Table()
 
     def fact(self, key: RoomKey, data: Data) -> Fact:
         """Announce something of a room, with the next of its sequence."""
@@ -65,6 +66,15 @@ class Rows:
     def calling(self, app: str, connection: str, call: str, *, lasting: bool) -> Iterator[Forward]:
         """Tell a connection's home whether it is in a call."""
         yield from self._home(connection, Calling(app=app, connection=connection, call=call, lasting=lasting))
+
+    def know(self, connection: str, profile: Profile) -> None:
+        """Remember how a connection presents itself."""
+        self.known[connection] = Known(connection, profile)
+
+    def forget(self, connection: str) -> None:
+        """Forget how a connection presented itself; it is closed."""
+        if connection in self.known:
+            del self.known[connection]
 
     def is_home(self, command: FromConnection, at: Place) -> bool:
         """Whether this partition is the home of a command's connection."""

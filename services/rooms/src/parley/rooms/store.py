@@ -16,5 +16,6 @@ def store_of(partitions: int) -> Rows:
             Kept(tables.rooms, room.Room),
             Kept(tables.members, room.Member),
             Kept(tables.window, room.Kept),
+            Kept(tables.known, room.Known),
         ],
     )

@@ -78,4 +78,12 @@ window: Final = sa.Table(
 )
 """`said` holds what clients wrote to the letter, so it is json and not jsonb."""
 
+known: Final = sa.Table(
+    "known",
+    metadata,
+    _partition(),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("profile", JSONB, nullable=False),
+)
+
 ownership: Final = ownership_tables(metadata)

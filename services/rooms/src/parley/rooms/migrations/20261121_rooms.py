@@ -41,5 +41,10 @@ def upgrade() -> None:
             said json not null,
             primary key (partition, app, room, position)
         )""")
+    op.execute("""
+        create table known (
+            partition smallint not null, id text not null, profile jsonb not null,
+            primary key (partition, id)
+        )""")
     for table in ownership:
         table.create(op.get_bind())
