@@ -53,6 +53,7 @@ class Lives:
         self._grace = grace
         self._now = now
         self._waiting: deque[tuple[float, Publish]] = deque()  # ends of connections that may still come back
+        self._log = log.bind()  # resolved once, where connections come by the thousand
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
         self.put = ingress.put
@@ -94,7 +95,7 @@ class Lives:
                 )
             )
         connection.welcome(frame)
-        log.info(
+        self._log.info(
             "opened", connection=connection.id, app=session.app, user=session.subject, dialect=session.dialect.name
         )
 
@@ -125,7 +126,7 @@ class Lives:
         """Strike out a connection whose socket is closed; tell the log now, or when its grace is over."""
         self._connections.remove(connection)
         session = connection.session
-        log.info(
+        self._log.info(
             "closed",
             connection=connection.id,
             code=code,

@@ -39,8 +39,8 @@ class Wire:
         return self._tcp.get_write_buffer_size
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Facts about the TCP connection."""
-        return self._tcp.get_extra_info(name, default)
+        """Say what picows cannot do without. It would log the rest, at the price of a dozen system calls."""
+        return Descriptor(self._tcp.get_extra_info("socket").fileno()) if name == "socket" else default
 
     def close(self) -> None:
         """Picows has said its last word."""
@@ -49,6 +49,26 @@ class Wire:
     def abort(self) -> None:
         """Hang up at once."""
         self._tcp.abort()
+
+
+class Descriptor:
+    """A socket, as far as picows writes to it; uvloop has set its options already."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def fileno(self) -> int:
+        """Where to write."""
+        return self._number
+
+    def setsockopt(self, *_: int) -> None:
+        """Leave it as it is."""
+
+    def getsockopt(self, *_: int) -> int:
+        """Nobody reads that log."""
+        return 0
 
 
 class Lingering(asyncio.BufferedProtocol):
