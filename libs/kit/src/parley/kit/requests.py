@@ -15,6 +15,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from parley.kit.answers import refuse
 from parley.kit.probes import App, Receive, Scope, Send
 from parley.protocol.codes import ErrorCode, Refusal
+from parley.protocol.nesting import MAX_NESTING, too_deep
 
 MAX_BODY_BYTES = 256 * 1024
 """A message's limit is less; this one keeps anybody from filling our memory."""
@@ -107,6 +108,8 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
         more = message["type"] == "http.request" and message.get("more_body", False)
         if len(body) > MAX_BODY_BYTES:
             raise _too_large()
+    if too_deep(body):
+        raise Refusal(ErrorCode.BAD_REQUEST, f"The body must not be nested more than {MAX_NESTING} levels deep.")
     return bytes(body)
 
 
