@@ -16,6 +16,7 @@ from parley.protocol import requests as ask
 from parley.protocol import says
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.dialects import Frame, Misunderstood, Personal, js, name
+from parley.protocol.nesting import too_deep
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
@@ -77,7 +78,7 @@ class Workshop:
     def decode(self, frame: bytes) -> Sequence[ask.ClientRequest]:
         """Select the route by ``$request.body.action`` and return what its handler does."""
         try:
-            body = _decode(frame)
+            body: Any = None if too_deep(frame) else _decode(frame)
         except (msgspec.MsgspecError, RecursionError, ValueError):
             body = None
         route = body.get("action") if isinstance(body, dict) else None

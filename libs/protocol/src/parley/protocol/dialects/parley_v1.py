@@ -13,6 +13,7 @@ from parley.protocol import requests as ask
 from parley.protocol import says
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.dialects import Frame, Misunderstood, name
+from parley.protocol.nesting import MAX_NESTING, too_deep
 
 SUBPROTOCOL: Final = "parley.v1"
 BEARER: Final = "bearer."
@@ -196,6 +197,8 @@ class ParleyV1:
     def decode(self, frame: bytes) -> Sequence[ask.ClientRequest]:
         """Return the one request of a frame."""
         try:
+            if too_deep(frame):
+                raise ValueError(f"it is nested more than {MAX_NESTING} levels deep")  # noqa: TRY301 - one way out
             said = _frames.decode(frame)
         except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             raise _misunderstood(frame, error) from None
