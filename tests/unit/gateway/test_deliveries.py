@@ -124,6 +124,20 @@ def test_words_that_differ_by_receiver_are_made_for_each() -> None:
     assert [ana.frames[0]["connectionId"], bob.frames[0]["connectionId"]] == ["ana", "bob"]
 
 
+def test_what_a_newer_owner_says_is_left_out_and_the_rest_is_not() -> None:
+    ana = Client(V1)
+    deliveries = reader(ana=ana)
+    mixed = message(told(1, 0, hello("a"), "ana"), told(1, 1, hello("b"), "ana"), told(1, 2, hello("c"), "ana"))
+
+    unknown = mixed.replace(b'"say":{"type":"message","room":"r","from":"a","data":"b"}', b'"say":{"type":"whisper"}')
+    deliveries.read(2, unknown)
+
+    assert [(frame["data"], frame["n"]) for frame in ana.frames] == [
+        ("a", 2 * PER_MESSAGE),
+        ("c", 2 * PER_MESSAGE + 2),
+    ]
+
+
 def test_a_message_that_cannot_be_read_is_left_out() -> None:
     ana = Client(V1)
     deliveries = reader(ana=ana)

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 import structlog
+from msgspec import Raw, Struct
 
 from parley.gateway.connection import Connection
 from parley.gateway.websocket import HEADROOM
@@ -27,6 +28,22 @@ PER_MESSAGE: Final = 4096
 """Places in one message: ``n`` is the stream's sequence times this, plus an index."""
 
 _decode: Final = msgspec.json.Decoder(Batch).decode
+_event: Final = msgspec.json.Decoder(CloudEvent[Told]).decode
+
+
+class Legible(Struct, frozen=True):
+    """What can be read of a message: an owner of another version may say what we do not know."""
+
+    partition: int
+    events: list[CloudEvent[Told] | None]
+
+
+class _Loose(Struct, frozen=True):
+    partition: int
+    events: list[Raw]
+
+
+_loose: Final = msgspec.json.Decoder(_Loose).decode
 
 
 class Deliveries:
@@ -44,12 +61,12 @@ class Deliveries:
         if first <= self.place:  # the stream was made anew, and so was the log that marks speak of
             self._marks.clear()
         try:
-            batch = _decode(message)
+            batch: Batch | Legible = _decode(message)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            log.exception("A delivery cannot be read; it is left out.", sequence=sequence)
-            self.place = first
-            return
+            batch = _legible(sequence, message)
         for index, event in enumerate(batch.events):
+            if event is None:
+                continue
             told, mark = event.data, (event.source, batch.partition)
             place = (told.sequence, told.index)
             if place <= self._marks.get(mark, (0, -1)):
@@ -59,7 +76,7 @@ class Deliveries:
                 self._write(event, first + index)
             except Exception:
                 log.exception("A delivery could not be written.", id=event.id)
-        self.place = first + len(batch.events) - 1
+        self.place = first + max(len(batch.events) - 1, 0)
 
     def _write(self, event: CloudEvent[Told], n: int) -> None:
         told, say = event.data, event.data.say
@@ -103,3 +120,20 @@ class Deliveries:
 
 def _prepared(frame: Frame) -> bytearray:
     return bytearray(HEADROOM) + frame
+
+
+def _legible(sequence: int, message: bytes) -> Legible:
+    """Leave out what cannot be read, and keep the places of the rest."""
+    try:
+        loose = _loose(message)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        log.exception("A message of deliveries cannot be read; it is left out.", sequence=sequence)
+        return Legible(0, [])
+    events: list[CloudEvent[Told] | None] = []
+    for raw in loose.events:
+        try:
+            events.append(_event(raw))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            log.exception("A delivery cannot be read; it is left out.", sequence=sequence, start=bytes(raw)[:200])
+            events.append(None)
+    return Legible(loose.partition, events)
