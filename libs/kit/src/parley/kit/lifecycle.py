@@ -31,6 +31,9 @@ from parley.kit.settings import Common, SettingsError
 S = TypeVar("S", bound=Common)
 Main = Callable[[S], Coroutine[Any, Any, None]]
 
+_AGAIN_SECONDS = 2.0
+"""How long a cancelled task may take to clean up before it is cancelled once more."""
+
 _log = structlog.get_logger("parley.lifecycle")
 
 
@@ -75,7 +78,11 @@ async def background(work: Coroutine[Any, Any, Any], name: str) -> AsyncIterator
             try:
                 yield task
             finally:
-                task.cancel()
+                # Once is not enough: Python 3.11's wait_for, and so nats-py's requests, answers a cancellation that
+                # meets its result with the result.
+                while not task.done():
+                    task.cancel()
+                    await asyncio.wait([task], timeout=_AGAIN_SECONDS)
     except BaseExceptionGroup as errors:
         if len(errors.exceptions) > 1:
             raise

@@ -159,4 +159,4 @@ def _says(words: str) -> ColumnElement[bool]:
     """Whether a message has all these words, in any order, or the text as it stands."""
     literally = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     query = func.websearch_to_tsquery(sa.literal_column("'simple'"), words)
-    return messages.c.search.op("@@")(query) | messages.c.text.ilike(f"%{literally}%")
+    return messages.c.search.bool_op("@@")(query) | messages.c.text.ilike(f"%{literally}%")
