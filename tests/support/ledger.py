@@ -24,7 +24,7 @@ from parley.kit.db import database
 from parley.kit.ownership import ownership_tables
 from parley.kit.partitions import partitions
 from parley.kit.rows import Kept, Rows
-from parley.protocol.commands import AnyCommand, GatewayBack, GatewayLost, Negotiated, PostToRoom, Tick
+from parley.protocol.commands import AnyCommand, Command, GatewayBack, GatewayLost, Negotiated, PostToRoom, Tick
 from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.events import EventFailed, MessagePosted
 from parley.protocol.outputs import Deliver, Fact, Forward, Output, Reply
@@ -79,7 +79,7 @@ class Note(Struct, frozen=True):
 class Ledger:
     """The rules of one partition."""
 
-    moves = ()
+    moves: Sequence[type[Command]] = ()
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
@@ -165,8 +165,9 @@ async def prepare(db: AsyncConnection) -> None:
 
 
 def _posted(room: str, sender: str, text: str, app: str = "a") -> MessagePosted:
+    data = Raw(b"null")
     return MessagePosted(
-        app=app, room=room, epoch="e", position=0, id=sender, connection_id=None, user_id=None, text=text, data=None
+        app=app, room=room, epoch="e", position=0, id=sender, connection_id=None, user_id=None, text=text, data=data
     )
 
 

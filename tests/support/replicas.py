@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 from support import ledger
 from support.child import Child
 from support.eventually import eventually
@@ -204,6 +205,29 @@ class Happened:
                     told.append(new)
             self.longest_silence = max(self.longest_silence, entry.time - last.get(batch.partition, entry.time))
             last[batch.partition] = entry.time
+
+
+async def equals_an_undisturbed_run(replicas: Replicas) -> int:
+    """Check that each event was processed once, in order, and said in the right words; return the longest silence."""
+    await replicas.level()
+    found = await happened(replicas)
+    with capture_logs():  # of what fails here as it did there
+        expected = Undisturbed(await replicas.log(), await replicas.bus.created(subjects.INGRESS))
+
+    assert found.facts == expected.facts
+    assert found.deliveries == expected.deliveries
+    assert found.rows == expected.rows
+    assert sum(line["count"] for line in found.rows["lines"]) == replicas.sent
+    assert all(line["in_order"] for line in found.rows["lines"])
+    forwarded = sum(note["name"].startswith("heard of") for note in found.rows["notes"])
+    assert forwarded == replicas.sent // 5
+    return found.longest_silence
+
+
+async def until_sent(replicas: Replicas, count: int) -> None:
+    """Wait until so many more are sent."""
+    goal = replicas.sent + count
+    await eventually(lambda: None if replicas.sent >= goal else f"{replicas.sent} of {goal} are sent", within=20)
 
 
 def _told(event: dict[str, Any]) -> tuple[str, tuple[int, int], Any]:

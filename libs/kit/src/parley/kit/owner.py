@@ -7,6 +7,7 @@ in the same words. A checkpoint is taken between two readings and written while 
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -127,7 +128,7 @@ class Owner:
         ) as reader:
             self._reader = reader
             while not self._stopping:
-                await self._may_go_on()
+                await self._is_saved_enough()
                 entries = await reader.next()
                 self._begin()
                 for round_ in rules.rounds(entries):
@@ -152,7 +153,7 @@ class Owner:
         self._end()
 
     async def _say(self, round_: Round) -> None:
-        await self._may_go_on()
+        await self._is_still_mine()
         if round_.facts:
             await self._bus.publish_all(round_.facts)
         stored = [
@@ -167,13 +168,17 @@ class Owner:
         for span in round_.spans:
             span.end()
 
-    async def _may_go_on(self) -> None:
-        """Wait while too much is unsaved, or while we have not heard for too long that we are the owner."""
-        while True:
-            unsaved = self._unsaved_since or self._dirty_since or self._renewed
-            if self._loop.time() - min(unsaved, self._renewed) < BOUND_SECONDS:
-                return
-            _log.error("waiting for PostgreSQL: too much is not checkpointed", partition=self.partition)
+    async def _is_still_mine(self) -> None:
+        """Wait while we have not heard for too long that the partition is ours; we may have slept."""
+        await self._bound(lambda: self._renewed)
+
+    async def _is_saved_enough(self) -> None:
+        """Wait while too much is not checkpointed, which is possible only at rest."""
+        await self._bound(lambda: self._unsaved_since or self._dirty_since or self._loop.time())
+
+    async def _bound(self, since: Callable[[], float]) -> None:
+        while self._loop.time() - since() >= BOUND_SECONDS:
+            _log.error("an owner waits for PostgreSQL", partition=self.partition)
             self._news.clear()
             await self._news.wait()
 

@@ -1,0 +1,280 @@
+"""Ownership while NATS or PostgreSQL is away, wiped, or says something unexpected."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from nats.js.errors import KeyNotFoundError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from support import ledger
+from support.eventually import eventually
+from support.replicas import Replicas, equals_an_undisturbed_run, post, put, until_sent
+
+from parley.cli.embedded import Nats, Server
+from parley.kit import owner, purge
+from parley.kit.bus import Bus, nats_bus
+from parley.kit.db import database
+from parley.kit.partitions import Owned, partitions
+from parley.kit.writer import Writer, writing
+from parley.protocol import subjects
+
+
+@pytest.fixture
+async def bus(nats_url: str) -> AsyncIterator[Bus]:
+    async with nats_bus(nats_url, "test") as bus:
+        yield bus
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[AsyncEngine]:
+    async with database(database_url, "test") as db:
+        async with db.begin() as connection:
+            await ledger.prepare(connection)
+        yield db
+
+
+@pytest.fixture
+async def writer(bus: Bus) -> AsyncIterator[Writer]:
+    async with writing(bus, "gateway") as writer:
+        yield writer
+
+
+@asynccontextmanager
+async def owning(bus: Bus, db: AsyncEngine, readers: tuple[str, ...] = ("ledger",)) -> AsyncIterator[Owned]:
+    """Own all partitions in this process, ready."""
+    async with partitions(
+        bus, db, service="ledger", count=ledger.COUNT, store=ledger.store, tables=ledger.tables, readers=readers
+    ) as owned:
+        await eventually(owned.check, within=10)
+        yield owned
+
+
+def notes(owned: Owned, partition: int) -> dict[str, int]:
+    """What a partition's owner knows now."""
+    state = owned.states.get(partition)
+    assert isinstance(state, ledger.Ledger)
+    return {name: note.value for name, note in state.notes.rows()}
+
+
+async def wipe(nats_server: Server) -> None:
+    """Lose everything that NATS holds."""
+    assert isinstance(nats_server.kind, Nats)
+    await nats_server.kill()
+    shutil.rmtree(nats_server.kind.folder)
+    await nats_server.start()
+
+
+async def written(db: AsyncEngine, count: int) -> str | None:
+    """Whether the checkpoints know of so many messages, else what they know."""
+    async with db.connect() as connection:
+        found = await connection.execute(sa.text("select coalesce(sum(count), 0) from ledger.lines"))
+    known = found.scalar_one()
+    return None if known == count else f"{known} of {count} are written"
+
+
+async def test_nothing_is_lost_when_nats_is_killed_under_load(
+    nats_server: Server, database_url: str, db: AsyncEngine, bus: Bus, tmp_path: Path
+) -> None:
+    replicas = Replicas(bus, db, nats_server.url, database_url, tmp_path)
+    child = await replicas.start()
+    try:
+        await replicas.spread(4)
+        async with replicas.traffic():
+            for _ in range(2):
+                await until_sent(replicas, 200)
+                await nats_server.restart()
+            await until_sent(replicas, 200)
+
+        await equals_an_undisturbed_run(replicas)
+    finally:
+        await replicas.kill(child)
+
+
+async def test_the_owner_goes_on_while_postgres_is_away(bus: Bus, own_postgres: Server, writer: Writer) -> None:
+    async with database(own_postgres.url, "test") as db:
+        async with db.begin() as connection:
+            await ledger.prepare(connection)
+        async with owning(bus, db) as owned:
+            await own_postgres.kill()
+            await put(writer, 1, post("room", "ana", "1"))
+            await eventually(lambda: None if notes(owned, 1).get("room") == 1 else "not reduced")
+            await eventually(lambda: None if owned.check() else "still says that PostgreSQL is there")
+            assert len(owned) == ledger.COUNT
+
+            await own_postgres.start()
+            await put(writer, 1, post("room", "ana", "2"))
+            await eventually(owned.check, within=10)
+
+            await eventually(lambda: written(db, 2))
+
+
+async def test_an_owner_stops_reading_when_too_much_is_unsaved(
+    bus: Bus, own_postgres: Server, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database(own_postgres.url, "test") as db:
+        async with db.begin() as connection:
+            await ledger.prepare(connection)
+        async with owning(bus, db) as owned:
+            await own_postgres.kill()
+            await put(writer, 1, post("room", "ana", "1"))
+            await eventually(lambda: None if notes(owned, 1).get("room") == 1 else "not reduced")
+            monkeypatch.setattr(owner, "BOUND_SECONDS", 1.5)
+
+            async def blocked() -> str | None:
+                before = notes(owned, 1)["room"]
+                await put(writer, 1, post("room", "ana", str(before + 1)))
+                await asyncio.sleep(0.1)  # it has a tenth of a second to be reduced
+                return None if notes(owned, 1)["room"] == before else "still reduces"
+
+            await eventually(blocked)
+            stored = notes(owned, 1)["room"]
+
+            await own_postgres.start()
+            await eventually(lambda: None if notes(owned, 1)["room"] > stored else "does not go on", within=10)
+
+
+async def test_a_partition_that_another_has_taken_is_forgotten(bus: Bus, db: AsyncEngine, writer: Writer) -> None:
+    """The checkpoint's fence is another; what was not checkpointed is replayed by whoever claims it next."""
+    async with owning(bus, db) as owned:
+        table = ledger.tables.partitions
+        async with db.begin() as connection:
+            taken = sa.update(table).where(table.c.partition == 1)
+            await connection.execute(taken.values(owner="another", fence=table.c.fence + 1))
+
+        await put(writer, 1, post("room", "ana", "1"))
+        await eventually(lambda: None if 1 not in owned else "still owned")
+        await eventually(owned.check, within=10)
+        await eventually(lambda: None if notes(owned, 1).get("room") == 1 else "not reduced by the next")
+
+        async with db.connect() as connection:
+            row = (
+                await connection.execute(sa.select(table.c.owner, table.c.fence).where(table.c.partition == 1))
+            ).one()
+        assert row == (owned.name, 3)
+
+
+async def test_what_a_wiped_nats_left_behind_is_closed_once(
+    nats_server: Server, bus: Bus, db: AsyncEngine, writer: Writer
+) -> None:
+    async with owning(bus, db) as owned:
+        await put(writer, 1, post("room", "ana", "5"))
+        await eventually(lambda: written(db, 1))
+
+        await wipe(nats_server)
+        await eventually(lambda: None if "closed at" in notes(owned, 1) else "not closed", within=10)
+        await put(writer, 1, post("room", "ana", "1"))
+        await eventually(lambda: None if notes(owned, 1).get("room") == 2 else "not reduced")
+        replicas = Replicas(bus, db, "", "", Path())
+        texts = [msgspec.json.decode(entry.payload)["data"]["text"] for entry in await replicas.read("EVENTS", ">")]
+
+    assert texts == ["closed", "1"]
+
+
+async def test_what_a_wiped_nats_left_behind_is_closed_by_whoever_comes_next(
+    nats_server: Server, db: AsyncEngine
+) -> None:
+    async with (
+        nats_bus(nats_server.url, "before") as bus,
+        writing(bus, "gateway") as writer,
+        owning(bus, db) as owned,
+    ):
+        await put(writer, 1, post("room", "ana", "5"))
+        await eventually(lambda: None if notes(owned, 1).get("room") == 1 else "not reduced")
+    await wipe(nats_server)
+    async with nats_bus(nats_server.url, "after") as bus:
+        async with owning(bus, db) as owned:
+            assert "closed at" in notes(owned, 1)
+        async with owning(bus, db) as owned:
+            replicas = Replicas(bus, db, "", "", Path())
+            assert len(await replicas.read("EVENTS", ">")) == 1
+
+
+async def test_time_passes_while_a_state_waits(bus: Bus, db: AsyncEngine, writer: Writer) -> None:
+    async with owning(bus, db) as owned:
+        await put(writer, 1, post("room", "ana", "note wait"))
+
+        await eventually(lambda: None if notes(owned, 1).get("ticks", 0) >= 2 else "no ticks")
+
+        assert "ticks" not in notes(owned, 0)
+
+
+async def test_a_gateway_without_a_lease_is_lost_and_may_come_back(bus: Bus, db: AsyncEngine, writer: Writer) -> None:
+    leases = await bus.js.key_value(subjects.LEASES)
+    loop = asyncio.get_running_loop()
+    async with owning(bus, db) as owned:
+        began = loop.time()
+        await put(writer, 1, post("room", "ana", "note watch gone"))
+        await eventually(lambda: None if "lost gone" in notes(owned, 1) else "not lost", within=10)
+        assert loop.time() - began > 3
+
+        await leases.put("gone", b"")
+        await eventually(lambda: None if "lost gone" not in notes(owned, 1) else "not back")
+
+
+async def test_the_log_is_purged_behind_its_slowest_reader(
+    bus: Bus, db: AsyncEngine, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purge, "EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(purge, "FAR_AHEAD", 10)
+    kept = await bus.js.key_value("cursors")
+
+    async def first() -> int:
+        return (await bus.js.stream_info(subjects.INGRESS)).state.first_seq
+
+    async with owning(bus, db, readers=("ledger", "other")):
+        for number in range(1, 41):  # in one partition only: the others must not hold the log for ever
+            await put(writer, 1, post("room", "ana", str(number)))
+
+        async def said() -> str | None:
+            try:
+                await kept.get("ledger")
+            except KeyNotFoundError:
+                return "not said"
+            return None
+
+        await eventually(said, within=10)
+        assert await first() == 1
+
+        created = await bus.created(subjects.INGRESS)
+        await kept.put("other", msgspec.json.encode(purge.Read(created, 20)))
+
+        async def purged() -> str | None:
+            return None if await first() == 21 else f"begins at {await first()}"
+
+        await eventually(purged)
+
+
+async def test_another_number_of_partitions_is_refused(bus: Bus, db: AsyncEngine) -> None:
+    async with owning(bus, db):
+        pass
+
+    with pytest.raises(Exception, match="fixed for the life of an installation"):
+        async with partitions(bus, db, service="ledger", count=2, store=ledger.store, tables=ledger.tables):
+            pass
+
+
+async def test_an_owner_whose_code_raises_ends_the_process(
+    bus: Bus, db: AsyncEngine, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise LookupError("the loop broke")
+
+    async def own() -> None:
+        async with owning(bus, db):
+            monkeypatch.setattr(owner.Owner, "_say", breaks)
+            await put(writer, 1, post("room", "ana", "1"))
+            await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await own()
+    assert caught.group_contains(LookupError, match="the loop broke")
+
+    table = ledger.tables.partitions
+    async with db.connect() as connection:
+        held = await connection.execute(sa.select(table.c.partition).where(table.c.owner != ""))
+    assert held.all() == []
