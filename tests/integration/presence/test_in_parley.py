@@ -1,6 +1,7 @@
 """Presence beside the other services: what sockets do is found over REST, and what REST does is felt at sockets."""
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from typing import Any
@@ -27,8 +28,12 @@ class Client:
 
     async def asks(self, action: str, **fields: Any) -> dict[str, Any]:
         """Send a request, and return its answer."""
-        await self._socket.send(json.dumps({"action": action, "ref": action, **fields}))
+        await self.sends({"action": action, "ref": action, **fields})
         return await self.hears("ref", action)
+
+    async def sends(self, frame: dict[str, Any]) -> None:
+        """Send a frame."""
+        await self._socket.send(_json(frame))
 
     async def hears(self, field: str, value: str) -> dict[str, Any]:
         """Return the next frame in which *field* is *value*."""
@@ -44,6 +49,16 @@ class Client:
                 pass
         assert self._socket.close_code is not None
         return self._socket.close_code
+
+
+def _json(frame: dict[str, Any]) -> str:
+    """Return *frame* as text, however deep it is."""
+    depth = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    try:
+        return json.dumps(frame)
+    finally:
+        sys.setrecursionlimit(depth)
 
 
 class World:
@@ -174,3 +189,20 @@ async def test_ids_of_one_app_mean_nothing_in_another(world: World) -> None:
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     world.app = own
     assert (await ana.asks("ping"))["type"] == "pong"
+
+
+async def test_what_is_nested_too_deep_for_an_owner_stops_nobody(world: World) -> None:
+    """The gateway could read it, and every replica of presence and of rooms in turn would have stumbled over it."""
+    ana = await world.connect()
+    await ana.asks("join", room="r")
+
+    for levels in (300, 970, 985, 995):
+        deep: list[Any] = []
+        for _ in range(levels):
+            deep = [deep]
+        for fields in ({"action": "presence", "metadata": {"a": deep}}, {"action": "send", "room": "r", "data": deep}):
+            await ana.sends(fields)
+            assert (await ana.hears("type", "error"))["code"] in ("bad_request", "bad_frame")
+
+    assert (await ana.asks("presence", availability="away"))["type"] == "ok"
+    await world.finds(ana, availability="away", room="r")
