@@ -10,9 +10,9 @@ def at(time=1_000, writer="g1"):
     return Place(partition=0, sequence=time, index=0, time=time, writer=writer)
 
 
-def opened(id_, *, device=None, user=None, app="a", resumable=True):
-    profile = Profile(user_id=user, device_id=device)
-    return Opened(app=app, connection=id_, profile=profile, dialect="parley.v1", resumable=resumable)
+def opened(id_, *, device=None, subject=None, user=None, app="a", resumable=True):
+    profile = Profile(user_id=user or subject, device_id=device)
+    return Opened(app=app, connection=id_, subject=subject, profile=profile, dialect="parley.v1", resumable=resumable)
 
 
 def asked(id_, session=1):
@@ -25,9 +25,9 @@ def closed(id_, session=1):
 
 def test_the_same_device_replaces_its_older_connection():
     registry = Registry()
-    registry.opened(opened("c1", user="ana", device="d"), at())
+    registry.opened(opened("c1", subject="ana", device="d"), at())
 
-    ended = registry.opened(opened("c2", user="ana", device="d"), at())
+    ended = registry.opened(opened("c2", subject="ana", device="d"), at())
 
     assert [row.id for row in ended] == ["c1"]
     assert not registry.connections["c1"].live
@@ -36,10 +36,18 @@ def test_the_same_device_replaces_its_older_connection():
 
 def test_a_device_of_another_user_or_app_replaces_nobody():
     registry = Registry()
+    registry.opened(opened("c1", subject="ana", device="d"), at())
+
+    assert registry.opened(opened("c2", subject="eve", device="d"), at()) == []
+    assert registry.opened(opened("c3", subject="ana", device="d", app="b"), at()) == []
+
+
+def test_clients_without_a_token_are_one_subject():
+    """What they call themselves in the query is no proof of anything."""
+    registry = Registry()
     registry.opened(opened("c1", user="ana", device="d"), at())
 
-    assert registry.opened(opened("c2", user="eve", device="d"), at()) == []
-    assert registry.opened(opened("c3", user="ana", device="d", app="b"), at()) == []
+    assert [row.id for row in registry.opened(opened("c2", user="bob", device="d"), at())] == ["c1"]
 
 
 def test_without_a_device_nobody_is_replaced():

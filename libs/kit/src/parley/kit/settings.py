@@ -52,7 +52,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """In `development` clients need no token; listen on loopback only then."""
     nats_url: Annotated[str, shared("NATS_URL", secret=True)] = "nats://127.0.0.1:4222"
     """Where NATS listens; several servers of a cluster are separated by commas."""
-    partitions: Annotated[int, Meta(ge=1, le=1024), shared("PARLEY_PARTITIONS")] = 16
+    partitions: Annotated[int, Meta(ge=1, le=64), shared("PARLEY_PARTITIONS")] = 16
     """Ordered shares of the ingress stream. The same for all services, fixed for the life of an installation."""
     token_secret: Annotated[str, shared("PARLEY_TOKEN_SECRET", secret=True)] = ""
     """Secret that signs the tokens of clients (HS256). Empty: tokens come from `PARLEY_JWKS` only."""

@@ -43,6 +43,8 @@ class Opened(FromConnection, kw_only=True, frozen=True, tag="opened"):
     """A socket was accepted. Goes to the home partition; the client is welcomed once it is stored."""
 
     profile: Profile
+    subject: str | None = None
+    """Whom the token names; None for all who need no token. Device replacement goes by it, and not by `userId`."""
     dialect: str
     resumable: bool
     """Whether the dialect can resume: if so a lost gateway costs it nothing until the grace is over."""

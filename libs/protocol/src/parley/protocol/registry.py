@@ -44,6 +44,8 @@ class Connection(Struct, frozen=True, kw_only=True):
     resumable: bool = False
     user: str | None = None
     device: str | None = None
+    subject: str | None = None
+    """Whom its token names: what a device is called by, so that nobody evicts another's."""
     opened_at: int = 0
     """Milliseconds; when this partition first heard of it."""
     closed_at: int | None = None
@@ -113,6 +115,7 @@ class Registry:
             resumable=command.resumable,
             user=profile.user_id,
             device=profile.device_id,
+            subject=command.subject,
             opened_at=at.time,
         )
         ended = []
@@ -237,7 +240,7 @@ class Registry:
 
 def _device(row: Connection) -> tuple[str, str | None, str]:
     assert row.device is not None
-    return row.app, row.user, row.device
+    return row.app, row.subject, row.device
 
 
 def _key(item: tuple[str, object]) -> str:

@@ -89,7 +89,7 @@ class Reception:
         if self._lives.trouble is not None:
             raise self._lives.trouble
         profile = _profile(query, identity)
-        key = f"{profile.user_id or ''}/{profile.device_id}" if profile.device_id else None
+        key = f"{identity.subject or ''}/{profile.device_id}" if profile.device_id else None
         entropy = self._entropy(ids.RANDOM_BYTES)
         partitions = self._rules.partitions
         home = ids.partition_of(identity.app, key or entropy.hex(), partitions)

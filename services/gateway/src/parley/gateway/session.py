@@ -116,6 +116,7 @@ class Session:
             connection=self.connection,
             session=self.number,
             profile=self._profile,
+            subject=self._identity.subject,
             dialect=self.dialect.name,
             resumable=self.dialect.resumable,
             address=address,

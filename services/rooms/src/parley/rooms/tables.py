@@ -25,6 +25,7 @@ connections: Final = sa.Table(
     sa.Column("resumable", sa.Boolean, nullable=False),
     sa.Column("user", sa.Text),
     sa.Column("device", sa.Text),
+    sa.Column("subject", sa.Text),
     sa.Column("opened_at", sa.BigInteger, nullable=False),
     sa.Column("closed_at", sa.BigInteger),
     sa.Column("before", JSONB, nullable=False),

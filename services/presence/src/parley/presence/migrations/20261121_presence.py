@@ -12,7 +12,7 @@ def upgrade() -> None:
     op.execute("""
         create table connections (
             partition smallint not null, id text not null, app text not null, session integer not null,
-            gateway text not null, resumable boolean not null, "user" text, device text,
+            gateway text not null, resumable boolean not null, "user" text, device text, subject text,
             opened_at bigint not null, closed_at bigint, before jsonb not null,
             primary key (partition, id)
         )""")
