@@ -185,3 +185,24 @@ story("the page can be used without a mouse", async (guest) => {
 
   assert.equal(await ana.page.evaluate(() => document.activeElement?.textContent), "You left the call.");
 });
+
+for (const [scheme, viewport] of [
+  ["light", PHONE],
+  ["dark", undefined],
+]) {
+  story(`nothing stands in the way of those who see or hear otherwise, in ${scheme}`, async (guest) => {
+    const ana = await guest("Ana", { scheme, viewport });
+    const ben = await guest("Ben", { before: denied });
+    await ben.join();
+    const found = { lobby: await ana.barriers() };
+    await ana.join();
+    await ben.writes("hello");
+    await ana.sees(".tile[data-name=Ben]");
+    found.call = await ana.barriers();
+    await ana.writes("hello yourself");
+    await ana.sees(".said-own[data-delivery=sent]");
+    found.chat = await ana.barriers();
+
+    assert.deepEqual(found, { lobby: [], call: [], chat: [] });
+  });
+}

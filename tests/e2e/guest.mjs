@@ -1,18 +1,24 @@
 /** Somebody at the call page. What is seen and done here is what a user would see and do. */
 
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
 const PATIENCE = { timeout: 30_000 };
 
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844, isMobile: true, hasTouch: true };
 
 /** Open the lobby of a room in a browser profile of its own. `before` runs in the page ahead of its scripts. */
-export async function arrive(browser, { url, room, name, viewport = DESKTOP, before }) {
+export async function arrive(browser, { url, room, name, viewport = DESKTOP, scheme = "light", before }) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
   await page.setViewport(viewport);
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
   if (before) await page.evaluateOnNewDocument(before);
   const address = new URL("/", url);
   address.searchParams.set("room", room);
@@ -78,6 +84,17 @@ export class Guest {
     await this.page.focus("input[name=message]");
     await this.page.keyboard.sendCharacter(text);
     await this.page.keyboard.press("Enter");
+  }
+
+  /** What axe has against the page as it is now, a line each. */
+  async barriers() {
+    await this.page.evaluate(AXE);
+    return this.page.evaluate(async () => {
+      const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
+      return violations.flatMap(({ id, nodes }) =>
+        nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
+      );
+    });
   }
 
   /** Press the button with this name. */

@@ -47,33 +47,35 @@ export function CallView({ conversation, devices, call }: Props) {
         <Grid conversation={conversation} devices={devices} call={call} />
       </main>
       {panel && <Panel conversation={conversation} close={() => setPanel(false)} />}
-      <fieldset class="bar" aria-label="Call controls">
-        <Toggles conversation={conversation} devices={devices} />
-        <button
-          type="button"
-          class="round"
-          aria-expanded={panel}
-          aria-label={unread > 0 && !panel ? `Chat and people, ${unread} unread` : "Chat and people"}
-          title="Chat and people"
-          onClick={() => setPanel(!panel)}
-        >
-          <Bubble />
-          {unread > 0 && !panel && (
-            <span class="badge" aria-hidden="true">
-              {unread > 99 ? "99+" : unread}
-            </span>
-          )}
-        </button>
-        <button
-          type="button"
-          class="round round-leave"
-          aria-label="Leave"
-          title="Leave"
-          onClick={() => void conversation.leave()}
-        >
-          <Leave />
-        </button>
-      </fieldset>
+      <footer class="call-foot">
+        <fieldset class="bar" aria-label="Call controls">
+          <Toggles conversation={conversation} devices={devices} />
+          <button
+            type="button"
+            class="round"
+            aria-expanded={panel}
+            aria-label={unread > 0 && !panel ? `Chat and people, ${unread} unread` : "Chat and people"}
+            title="Chat and people"
+            onClick={() => setPanel(!panel)}
+          >
+            <Bubble />
+            {unread > 0 && !panel && (
+              <span class="badge" aria-hidden="true">
+                {unread > 99 ? "99+" : unread}
+              </span>
+            )}
+          </button>
+          <button
+            type="button"
+            class="round round-leave"
+            aria-label="Leave"
+            title="Leave"
+            onClick={() => void conversation.leave()}
+          >
+            <Leave />
+          </button>
+        </fieldset>
+      </footer>
     </div>
   );
 }

@@ -81,6 +81,7 @@ export class Conversation {
       this.room.value = room;
       this.lines.value = [];
       this.unread.value = 0;
+      this.connection.value = "connecting";
       this.phase.value = { at: "joining" };
     });
     localStorage.setItem("parley.name", name);

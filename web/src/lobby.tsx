@@ -74,6 +74,11 @@ export function Lobby({ conversation, devices, joining }: Props) {
         <button type="submit" class="primary" disabled={joining}>
           {joining ? "Joining…" : devices.useless.value ? "Join with chat only" : "Join"}
         </button>
+        {joining && conversation.connection.value === "reconnecting" && (
+          <p class="problem" role="status">
+            The server does not answer. Trying again…
+          </p>
+        )}
         <p class="hint">Whoever knows the room's name can join it. You can send them the link from inside.</p>
       </form>
     </main>

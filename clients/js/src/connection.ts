@@ -22,6 +22,7 @@ import type {
   Welcome,
 } from "./frames.js";
 import { decode } from "./frames.js";
+import { newId } from "./ids.js";
 import { Line, type WebSocketConstructor } from "./line.js";
 import { type Backoff, DEFAULT_BACKOFF, mayReconnect, waitBefore } from "./reconnect.js";
 import { Requests, refused } from "./requests.js";
@@ -33,14 +34,14 @@ export interface ConnectOptions {
   readonly app?: string;
   /** A JWT, or how to get one: asked before each attempt. Development mode needs none. */
   readonly token?: string | (() => string | Promise<string>);
-  /** What the connection says about itself from the start. */
+  /** What the connection says about itself from the start; `deviceId` is made up if it is not given. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Where there is no global one, such as Node 20: npm's `ws`. */
   readonly WebSocket?: WebSocketConstructor;
   readonly backoff?: Backoff;
 }
 
-/** `connecting` until the first welcome, `closed` for good. */
+/** `connecting` is the first attempt, `reconnecting` every other; `closed` is for good. */
 export type ConnectionState = "connecting" | "open" | "reconnecting" | "closed";
 
 export interface ConnectionEvents {
@@ -54,7 +55,7 @@ export interface ConnectionEvents {
   room: RoomFrame;
   /** A backend speaks to this connection alone. */
   message: Message;
-  /** An error that belongs to no request. */
+  /** An error that belongs to no request, such as a token that could not be had. */
   refused: Error;
   goAway: GoAway;
   degraded: Degraded;
@@ -74,6 +75,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #options: ConnectOptions;
   readonly #WebSocket: WebSocketConstructor;
   readonly #requests = new Requests(BACKLOG);
+  /** Where resuming fails, the server ends what is left of us from before at once: it is the same device. */
+  readonly #device = newId();
   readonly #identities = new Set<string>();
 
   #state: ConnectionState = "connecting";
@@ -187,8 +190,9 @@ export class Connection extends Emitter<ConnectionEvents> {
         quiet: () => void this.request({ action: "ping" }).catch(() => {}), // the line gives up by itself
         ended: (code, reason) => this.#ended(code, reason),
       });
-    } catch {
-      this.#ended(1006, "the token or the address could not be used");
+    } catch (error) {
+      this.emit("refused", error instanceof Error ? error : new Error(String(error)));
+      this.#ended(1006, "no token");
     }
   }
 
@@ -197,7 +201,8 @@ export class Connection extends Emitter<ConnectionEvents> {
     url.protocol = secure(url) ? "wss:" : "ws:";
     const { app, metadata } = this.#options;
     if (app) url.searchParams.set("app", app);
-    for (const [name, value] of Object.entries(metadata ?? {})) url.searchParams.set(name, value);
+    const said = { deviceId: this.#device, ...metadata };
+    for (const [name, value] of Object.entries(said)) url.searchParams.set(name, value);
     if (this.#welcome) {
       url.searchParams.set("resume", this.#welcome.resumeToken);
       url.searchParams.set("n", String(Math.max(0, this.#n)));
@@ -286,7 +291,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const wait = waitBefore(this.#attempt, this.#options.backoff ?? DEFAULT_BACKOFF);
     this.#attempt += 1;
     this.#redial = setTimeout(() => void this.#dial(), wait + (this.#refusal?.retryAfterMs ?? 0));
-    if (this.#welcome) this.#enter("reconnecting");
+    this.#enter("reconnecting");
   }
 
   /** The network is back: don't wait for the next attempt. */

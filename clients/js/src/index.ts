@@ -38,8 +38,9 @@ export type {
   Signal,
 } from "./frames.js";
 export { fetchIceServers } from "./ice.js";
+export { newId } from "./ids.js";
 export type { WebSocketConstructor, WebSocketLike } from "./line.js";
 export type { SignalData } from "./negotiation.js";
 export { type Kind, Peer } from "./peer.js";
 export { type Backoff, mayReconnect, waitBefore } from "./reconnect.js";
-export { type JoinOptions, join, newId, Room, type RoomEvents } from "./room.js";
+export { type JoinOptions, join, Room, type RoomEvents } from "./room.js";

@@ -23,6 +23,7 @@ import type {
   Posted,
   RoomFrame,
 } from "./frames.js";
+import { newId } from "./ids.js";
 import { advance, change, difference, joined, type Membership, standing } from "./membership.js";
 
 export interface RoomEvents {
@@ -52,13 +53,6 @@ export async function join(connection: Connection, name: string, options: JoinOp
   const room = new Room(connection, name, options);
   await room.enter();
   return room;
-}
-
-/** A short id that nobody else makes. */
-export function newId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
-    byte.toString(16).padStart(2, "0"),
-  ).join("");
 }
 
 export class Room extends Emitter<RoomEvents> {

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
-import { ClosedError, InterruptedError, RefusedError } from "../src/index.js";
-import { next, scripted } from "./support.js";
+import { test } from "node:test";
+import { ClosedError, connect, InterruptedError, RefusedError } from "../src/index.js";
+import { ScriptedServer } from "./server.js";
+import { NodeWebSocket, next, scripted } from "./support.js";
 
 scripted("a connection says who it is in the query and in the subprotocols", async ({ server, connect }) => {
-  connect({ app: "shop", token: "a.b.c", metadata: { name: "Ana" } });
+  connect({ app: "shop", token: "a.b.c", metadata: { name: "Ana", deviceId: "phone" } });
   const visit = await server.visit();
 
   assert.deepEqual(visit.protocols, ["parley.v1", "bearer.a.b.c"]);
-  assert.deepEqual(Object.fromEntries(visit.query), { app: "shop", name: "Ana" });
+  assert.deepEqual(Object.fromEntries(visit.query), { app: "shop", name: "Ana", deviceId: "phone" });
 });
 
 scripted("metadata can't use the protocol's own words", async ({ connect }) => {
@@ -43,7 +45,7 @@ scripted(
   "a lost connection comes back with its token and the last n it has processed",
   async ({ server, open }) => {
     const { connection, visit } = await open("a");
-    const heard = next((listener) => connection.on("signal", listener));
+    const heard = next(connection, "signal");
     visit.say({ type: "signal", from: "b", data: 1, n: 4096 });
     await heard;
     visit.cut();
@@ -53,6 +55,16 @@ scripted(
     assert.equal(back.query.get("n"), "4096");
   },
 );
+
+scripted("a connection is one device for as long as it lasts, and no other's", async ({ server, open }) => {
+  const [one, other] = [await open("a"), await open("b")];
+  one.visit.cut();
+  const back = await server.visit();
+
+  assert.ok(back.query.get("deviceId"));
+  assert.equal(back.query.get("deviceId"), one.visit.query.get("deviceId"));
+  assert.notEqual(back.query.get("deviceId"), other.visit.query.get("deviceId"));
+});
 
 scripted("pong moves n on, so that an idle client is not too late", async ({ server, open }) => {
   const { connection, visit } = await open("a");
@@ -113,16 +125,16 @@ scripted(
     visit.cut();
 
     const back = await stage.server.visit();
-    const renewed = next((listener) => connection.on("renewed", listener));
+    const renewed = next(connection, "renewed");
     back.welcome("a2");
     await assert.rejects(signal, InterruptedError);
-    const heard = next((listener) => connection.on("signal", listener));
+    const heard = next(connection, "signal");
     back.say({ type: "signal", from: "b", data: "low", n: 3 });
 
     assert.deepEqual(await renewed, { connectionId: "a2" });
     assert.equal(connection.connectionId, "a2");
     assert.ok(connection.isSelf("a"));
-    assert.equal(((await heard) as { data: unknown }).data, "low");
+    assert.equal((await heard).data, "low");
   },
 );
 
@@ -151,12 +163,12 @@ scripted("a renewed connection presents itself again", async ({ server, open }) 
 for (const code of [1008, 4500, 4501, 4503, 4504, 4505, 4999]) {
   scripted(`close code ${code} is final, and says why`, async ({ open }) => {
     const { connection, visit } = await open("a");
-    const closed = next((listener) => connection.on("closed", listener));
+    const closed = next(connection, "closed");
     const waiting = connection.signal("b", 1);
     visit.say({ type: "error", code: "not_allowed", message: "Not with this token." });
     visit.close(code);
 
-    const end = (await closed) as ClosedError;
+    const end = await closed;
     assert.deepEqual([end.closeCode, end.code, end.message], [code, "not_allowed", "Not with this token."]);
     await assert.rejects(waiting, ClosedError);
     await assert.rejects(connection.opened(), ClosedError);
@@ -182,10 +194,12 @@ scripted(
       if (typeof given === "string") return given;
       throw given;
     };
-    const { visit } = await stage.open("a", { token });
+    const { connection, visit } = await stage.open("a", { token });
     assert.equal(visit.protocols[1], "bearer.first");
+    const refused = next(connection, "refused");
     visit.cut();
 
+    assert.equal((await refused).message, "away");
     assert.equal((await stage.server.visit()).protocols[1], "bearer.third");
   },
 );
@@ -204,6 +218,21 @@ scripted("a quiet path is asked whether anybody is there", async ({ server, conn
   visit.welcome("a", { heartbeatSeconds: 0.02 });
 
   assert.equal((await visit.hear()).action, "ping");
+});
+
+test("a server that is away is tried again until it is there", { timeout: 10_000 }, async () => {
+  const absent = await ScriptedServer.start();
+  const { port, url } = absent;
+  await absent.stop();
+  const connection = connect({ url, WebSocket: NodeWebSocket, backoff: { firstMs: 1, capMs: 5 } });
+  const state = await next(connection, "state");
+  const server = await ScriptedServer.start(port);
+  (await server.visit()).welcome("a");
+  await connection.opened();
+  connection.close();
+  await server.stop();
+
+  assert.equal(state, "reconnecting");
 });
 
 scripted("closing tells the server so", async ({ open }) => {
@@ -239,7 +268,7 @@ scripted("a listener that throws keeps nothing from the others", async ({ open }
   connection.on("signal", () => {
     throw new Error("mine");
   });
-  const heard = next((listener) => connection.on("signal", listener));
+  const heard = next(connection, "signal");
   visit.say({ type: "signal", from: "b", data: 1, n: 1 });
 
   await heard;

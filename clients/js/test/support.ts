@@ -2,8 +2,12 @@
 
 import { test } from "node:test";
 import { WebSocket } from "ws";
+import type { Emitter } from "../src/emitter.js";
 import { type Connection, type ConnectOptions, connect, type WebSocketConstructor } from "../src/index.js";
 import { ScriptedServer, type Visit } from "./server.js";
+
+/** Node 20 has none of its own. */
+export const NodeWebSocket = WebSocket as unknown as WebSocketConstructor;
 
 export interface Stage {
   readonly server: ScriptedServer;
@@ -26,7 +30,7 @@ export function scripted(fact: string, play: (stage: Stage) => Promise<void>): v
       connect(options = {}) {
         const connection = connect({
           url: server.url,
-          WebSocket: WebSocket as unknown as WebSocketConstructor,
+          WebSocket: NodeWebSocket,
           backoff: { firstMs: 1, capMs: 5 },
           ...options,
         });
@@ -50,10 +54,13 @@ export function scripted(fact: string, play: (stage: Stage) => Promise<void>): v
   });
 }
 
-/** The next value of something that can be listened to. */
-export function next<T>(listen: (listener: (value: T) => void) => () => void): Promise<T> {
+/** The next time that something happens. */
+export function next<Events, Name extends keyof Events>(
+  source: Emitter<Events>,
+  event: Name,
+): Promise<Events[Name]> {
   return new Promise((resolve) => {
-    const stop = listen((value) => {
+    const stop = source.on(event, (value) => {
       stop();
       resolve(value);
     });
