@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
+from msgspec import inspect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley.kit.state import Changes, State
@@ -36,6 +37,11 @@ class Kept:
         for name in {*fields, *key[1:]}:
             if name not in table.columns or (name in key and name not in fields):
                 raise TypeError(f"{name!r} must be both a field of {row.__name__} and a column of {table.fullname}")
+        for field in inspect.type_info(row).fields:  # type: ignore[attr-defined] # a Struct's has them
+            if _may_be_null(field.type) and not table.columns[field.name].nullable:
+                raise TypeError(
+                    f"{field.name!r} of {row.__name__} may be null, and {table.fullname} has no room for that"
+                )
         self.key_fields: Final = tuple(key[1:])
         self._decoder: Final = msgspec.json.Decoder(row)
         self._upsert, self._delete, self._select = _statements(table, fields, self.key_fields)
@@ -110,6 +116,15 @@ def _statements(
     delete = f"delete from {name} as kept using {given} as gone where {same}"  # noqa: S608 - see above
     select = f"select row_to_json(kept)::text from {name} as kept where {PARTITION} = :partition order by {keys}"  # noqa: S608 - see above
     return sa.text(upsert), sa.text(delete), sa.text(select)
+
+
+def _may_be_null(kind: inspect.Type) -> bool:
+    """Whether JSON may say null there, which in PostgreSQL is no value, not even of type json."""
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    if isinstance(kind, inspect.UnionType):
+        return any(_may_be_null(one) for one in kind.types)
+    return isinstance(kind, inspect.NoneType | inspect.RawType | inspect.AnyType)
 
 
 def _row(partition: int, row: msgspec.Struct) -> bytes:
