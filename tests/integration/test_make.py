@@ -81,3 +81,24 @@ def test_help_lists_every_target_for_people() -> None:
 
     listed = [line.split()[1] for line in done.stdout.splitlines()]
     assert {"help", "run", "test", "check", "bench", "schema", "e2e", "clean"} <= set(listed)
+
+
+@pytest.mark.parametrize(("broken", "code"), [("nothing", 0), ("check", 1), ("test", 1)])
+def test_ci_ends_with_the_summary_of_the_tests_whatever_fails(tmp_path: Path, broken: str, code: int) -> None:
+    program(
+        tmp_path,
+        "make",
+        f'[ "$1" = test ] && echo "==== 3 passed in 0.12s ====" && echo "make: noise"\n[ "$1" != {broken} ]',
+    )
+
+    done = subprocess.run(
+        [ROOT / ".ci" / "run"],
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == code
+    assert done.stdout.splitlines()[-1] == "==== 3 passed in 0.12s ===="
