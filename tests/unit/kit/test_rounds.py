@@ -1,0 +1,337 @@
+"""The pure half of an owner: what is said, in which rounds, under which names."""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+from structlog.testing import capture_logs
+from support import ledger
+from support.replicas import post
+
+from parley.kit.bus import Message
+from parley.kit.reader import Entry
+from parley.kit.rounds import FORGET_MS, PER_MESSAGE, Round, Rules
+from parley.protocol.commands import AnyCommand, Batch, Negotiated, Tick, type_of
+from parley.protocol.envelope import CloudEvent, Place
+from parley.protocol.outputs import Deliver, Output, Reply
+from parley.protocol.says import SignalFrom
+
+CREATED = "2026-01-31T12:00:00.123456+00:00"
+LIMIT = 1 << 19
+
+
+def rules(state: Any = None, limit: int = LIMIT) -> Rules:
+    made = Rules("ledger", 1, state or ledger.Ledger(1), limit=limit)
+    made.begin(CREATED, 0, 0, {})
+    return made
+
+
+def entry(
+    sequence: int, *commands: AnyCommand, number: int | None = None, writer: str = "g", time: int | None = None
+) -> Entry:
+    events = [CloudEvent(id="1", source="/test", type=type_of(command), data=command) for command in commands]
+    batch = Batch(writer, sequence if number is None else number, events)
+    return Entry(sequence, 1000 * sequence if time is None else time, "parley.in.1.m", msgspec.json.encode(batch))
+
+
+def said(rounds: Iterable[Round]) -> list[dict[str, Any]]:
+    """All deliveries to the left gateway, in order."""
+    return [msgspec.json.decode(told) for round_ in rounds for told in round_.deliveries.get("left", [])]
+
+
+def test_what_is_said_carries_its_place() -> None:
+    """An id names service, log, entry, event, type and ordinal; an index counts deliveries of the whole entry."""
+    log = [entry(7, post("a", "ana", "1"), post("b", "bob", "1"))]
+    (round_,) = rules().rounds(log)
+
+    told = said([round_])
+
+    assert [fact.id for fact in round_.facts] == [
+        "ledger.19c13ec9e7b.7.0.message.posted.0",
+        "ledger.19c13ec9e7b.7.1.message.posted.0",
+    ]
+    assert [(one["data"]["sequence"], one["data"]["index"]) for one in told] == [(7, 0), (7, 2)]
+    assert {one["source"] for one in told} == {"parley/ledger"}
+    right = [msgspec.json.decode(one)["data"]["index"] for one in round_.deliveries["right"]]
+    assert right == [1, 3]
+
+
+def test_a_fact_is_a_cloud_event_on_the_subject_of_its_app() -> None:
+    (round_,) = rules().rounds([entry(7, post("room 1", "ana", "1"))])
+
+    (fact,) = round_.facts
+
+    assert fact.subject == "parley.events.a.message.posted"
+    event = msgspec.json.decode(fact.payload)
+    assert event["type"] == "message.posted"
+    assert event["subject"] == event["partitionkey"] == "room 1"
+    assert event["sequence"] == "1"
+    assert event["time"] == "1970-01-01T00:00:07.000Z"
+    assert "traceparent" not in event
+
+
+def test_the_trace_of_an_event_goes_on_in_all_that_it_causes() -> None:
+    trace = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
+    command: AnyCommand = post("a", "ana", "5")
+    event = CloudEvent(id="1", source="/test", type="t", traceparent=trace, data=command)
+    log = [Entry(1, 1, "s", msgspec.json.encode(Batch("g", 1, [event])))]
+    (round_,) = rules().rounds(log)
+
+    caused = [*(fact.payload for fact in round_.facts), *round_.deliveries["left"], round_.forwards[0].event]
+
+    assert {msgspec.json.decode(one)["traceparent"] for one in caused} == {trace}
+
+
+def test_a_batch_that_was_stored_twice_counts_once() -> None:
+    one = rules()
+    log = [entry(1, post("a", "ana", "1"), number=1), entry(2, post("a", "ana", "1"), number=1)]
+
+    assert len(said(one.rounds(log))) == 1
+    assert one.cursor == 2
+
+
+def test_writers_count_for_themselves() -> None:
+    log = [entry(1, post("a", "ana", "1"), number=5), entry(2, post("a", "bob", "1"), number=1, writer="other")]
+
+    assert len(said(rules().rounds(log))) == 2
+
+
+def test_a_mark_is_forgotten_by_the_logs_own_time() -> None:
+    one = rules()
+    list(one.rounds([entry(1, Tick(app=""), number=9, time=0)]))
+    assert one.recent_marks() == {"g": (9, 0)}
+
+    list(one.rounds([entry(2, Tick(app=""), number=1, writer="other", time=FORGET_MS + 1)]))
+
+    assert set(one.recent_marks()) == {"other"}
+    late = [entry(3, post("a", "ana", "1"), number=1, time=FORGET_MS + 2)]
+    assert len(said(one.rounds(late))) == 1
+
+
+def test_whether_old_marks_were_written_down_makes_no_difference() -> None:
+    one, successor = rules(), rules()
+    list(one.rounds([entry(1, Tick(app=""), number=9, time=0), entry(2, Tick(app=""), writer="o", time=FORGET_MS + 1)]))
+    successor.begin(CREATED, one.cursor, one.time, one.recent_marks())
+    late = [entry(3, post("a", "ana", "1"), number=1, time=FORGET_MS + 1)]
+
+    assert said(one.rounds(late)) == said(successor.rounds(late)) != []
+
+
+def test_time_never_goes_back() -> None:
+    one = rules()
+    list(one.rounds([entry(1, Tick(app=""), time=2000)]))
+
+    (round_,) = one.rounds([entry(2, post("a", "ana", "1"), time=1500)])
+
+    assert msgspec.json.decode(round_.facts[0].payload)["time"] == "1970-01-01T00:00:02.000Z"
+
+
+class Moving(ledger.Ledger):
+    """Ticks move connections."""
+
+    moves = (Tick,)
+
+
+def test_a_round_ends_before_a_move() -> None:
+    log = [entry(1, post("a", "ana", "1"), Tick(app=""), post("a", "ana", "2")), entry(2, post("a", "ana", "3"))]
+
+    rounds = [len(said([round_])) for round_ in rules(Moving(1)).rounds(log)]
+
+    assert rounds == [1, 2]
+
+
+def test_a_round_ends_before_the_next_is_reduced() -> None:
+    """What is said must be stored before a move changes where the next thing is sent."""
+    state = Moving(1)
+    rounds = rules(state).rounds([entry(1, post("a", "ana", "1"), Tick(app=""))])
+
+    next(rounds)
+
+    assert "ticks" not in state.notes
+
+
+def test_an_event_that_raises_changes_nothing_and_is_answered() -> None:
+    state = ledger.Ledger(1)
+    one = rules(state)
+    log = [entry(1, post("a", "ana", "1"), post("a", "ana", ledger.RAISES), post("a", "ana", "3"))]
+
+    with capture_logs() as logged:
+        rounds = list(one.rounds(log))
+
+    assert state.lines["a", "ana"].count == 2
+    assert [told["data"]["index"] for told in said(rounds)] == [0, 2]
+    assert [fact.subject for fact in rounds[0].facts][1] == "parley.events.a.event.failed"
+    assert logged[0]["event"] == "an event failed; it has changed nothing"
+
+
+@pytest.mark.parametrize("text", [ledger.UNSPEAKABLE, ledger.RAISES_TWICE])
+def test_what_cannot_be_said_changes_nothing(text: str) -> None:
+    state = ledger.Ledger(1)
+
+    with capture_logs():
+        list(rules(state).rounds([entry(1, post("a", "ana", text))]))
+
+    assert len(state.lines) == 0
+
+
+def test_a_reply_goes_to_a_subject_and_nothing_else() -> None:
+    with capture_logs():
+        rounds = list(
+            rules().rounds([entry(1, post("a", "ana", "1", "_INBOX.x"), post("a", "ana", "2", "x y\r\nPUB z"))])
+        )
+
+    assert rounds[0].replies == [("_INBOX.x", b'{"count":1}')]
+
+
+class Wide(ledger.Ledger):
+    """Says something to very many."""
+
+    def reduce(self, event: CloudEvent[AnyCommand], at: Place) -> Iterator[Output]:
+        yield Deliver("left", tuple(f"{n:016d}" for n in range(1000)), SignalFrom(from_="x", data=Raw(b'"y"')))
+        yield Deliver("left", ("one",), SignalFrom(from_="x", data=Raw(b'"z"')))
+
+
+def test_a_delivery_to_too_many_for_one_message_is_said_in_parts() -> None:
+    (round_,) = rules(Wide(1), limit=5000).rounds([entry(1, Tick(app=""))])
+    told = said([round_])
+
+    receivers = [to for one in told for to in one["data"]["to"]]
+    assert receivers == [*(f"{n:016d}" for n in range(1000)), "one"]
+    assert [one["data"]["index"] for one in told] == list(range(len(told)))
+    messages = [message for wave in round_.waves(1, 5000) for message in wave]
+    assert all(len(message.payload) < 2 * 5000 for message in messages)
+    assert len({one["id"] for one in told}) == len(told)
+
+
+class Loud(ledger.Ledger):
+    """Says something that fits into no message."""
+
+    def reduce(self, event: CloudEvent[AnyCommand], at: Place) -> Iterator[Output]:
+        yield Deliver("left", ("one",), SignalFrom(from_="x", data=Raw(b'"' + b"y" * LIMIT + b'"')))
+
+    def failed(self, event: CloudEvent[AnyCommand], at: Place, error: Exception) -> Iterator[Output]:
+        yield Reply("failed", str(error))
+
+
+def test_what_is_too_large_for_the_bus_fails_like_an_error() -> None:
+    with capture_logs():
+        (round_,) = rules(Loud(1)).rounds([entry(1, Tick(app=""))])
+
+    assert round_.deliveries == {}
+    assert b"the bus takes" in round_.replies[0][1]
+
+
+def test_messages_to_a_gateway_follow_one_another_and_gateways_do_not_wait_for_each_other() -> None:
+    round_ = Round()
+    round_.deliveries = {"left": [b"1" * 40, b"2" * 40, b"3" * 40], "right": [b"4"]}
+
+    waves = list(round_.waves(3, 100))
+
+    assert waves == [
+        [
+            Message("parley.out.left", b'{"partition":3,"events":[' + b"1" * 40 + b"," + b"2" * 40 + b"]}"),
+            Message("parley.out.right", b'{"partition":3,"events":[4]}'),
+        ],
+        [Message("parley.out.left", b'{"partition":3,"events":[' + b"3" * 40 + b"]}")],
+    ]
+
+
+def test_a_message_has_no_more_deliveries_than_places() -> None:
+    round_ = Round()
+    round_.deliveries = {"left": [b"1"] * (PER_MESSAGE + 1)}
+
+    sizes = [message.payload.count(b"1") for wave in round_.waves(3, 1 << 20) for message in wave]
+
+    assert sizes == [PER_MESSAGE, 1]
+
+
+def test_a_lost_log_is_closed_in_the_same_words_by_everybody() -> None:
+    def closed() -> Round:
+        state = ledger.Ledger(1)
+        for sender in ("bob", "ana"):
+            state.lines.restore(("a", sender), ledger.Line("a", sender, 1, 1))
+        one = rules(state)
+        said = one.log_lost("2026-02-01T00:00:00+00:00")
+        assert (one.cursor, one.marks, one.stream) == (0, {}, "2026-02-01T00:00:00+00:00")
+        return said
+
+    first, second = closed(), closed()
+
+    assert [fact.id for fact in first.facts] == [
+        "ledger.19c167fcc00.0.0.message.posted.0",
+        "ledger.19c167fcc00.0.0.message.posted.1",
+    ]
+    assert first.facts == second.facts
+
+
+def words(rounds: Iterable[Round]) -> list[Any]:
+    """Everything that is said, by kind and in order."""
+    kinds: list[list[Any]] = [[], [], [], []]
+    for one in rounds:
+        kinds[0] += one.facts
+        kinds[1] += sorted(
+            ((gateway, told) for gateway, tolds in one.deliveries.items() for told in tolds),
+            key=lambda pair: (pair[0], msgspec.json.decode(pair[1])["data"]["sequence"]),
+        )
+        kinds[2] += one.forwards
+        kinds[3] += one.replies
+    kinds[1].sort(key=lambda pair: (pair[0], msgspec.json.decode(pair[1])["data"]["sequence"]))
+    return kinds
+
+
+def any_command(dice: random.Random, number: int) -> AnyCommand:
+    match dice.randint(0, 3):
+        case 0:
+            return post("a", "x", ledger.RAISES)
+        case 1:
+            return Negotiated(app="a", pair=("1", "2"), time=1)
+        case 2:
+            return Tick(app="")
+        case _:
+            return post(dice.choice("ab"), dice.choice("xyz"), str(number))
+
+
+def random_log(dice: random.Random) -> list[Entry]:
+    numbers = {"g": 0, "h": 0}
+    log = []
+    for sequence in range(1, 60):
+        writer = dice.choice(["g", "h"])
+        numbers[writer] = max(0, numbers[writer] + dice.choice([1, 1, 1, 0, -1]))
+        commands = [any_command(dice, sequence) for _ in range(dice.randint(0, 4))]
+        time = 1000 * sequence + dice.randint(-3000, 3000)
+        log.append(entry(sequence, *commands, number=numbers[writer], writer=writer, time=time))
+    return log
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_successor_from_any_checkpoint_says_the_same_words(seed: int) -> None:
+    """However the log is cut into readings, and wherever an owner is replaced by one that loads the rows."""
+    dice = random.Random(seed)
+    log = random_log(dice)
+    with capture_logs():
+        expected = words(rules().rounds(log))
+        found: list[Round] = []
+        owner, rest = rules(), log
+        while rest:
+            cut = dice.randint(1, 9)
+            found += owner.rounds(rest[:cut])
+            rest = rest[cut:]
+            if dice.random() < 0.5:
+                owner = successor(owner)
+
+    assert words(found) == expected
+
+
+def successor(owner: Rules) -> Rules:
+    """Return an owner that has loaded what this one checkpoints, with rows in the order of their keys."""
+    state = ledger.Ledger(1)
+    tables: Sequence[Any] = owner.state.tables()
+    for old, new in zip(tables, state.tables(), strict=True):
+        for key, row in sorted(old.rows()):
+            new.restore(key, row)
+    made = Rules("ledger", 1, state, limit=LIMIT)
+    made.begin(owner.stream, owner.cursor, owner.time, owner.recent_marks())
+    return made
