@@ -31,6 +31,7 @@ async def main(settings: Settings) -> None:
             count=settings.partitions,
             store=store_of(settings.partitions),
             tables=ownership,
+            classes="c",
         ) as owned,
         asking(bus, "presence", settings.partitions) as ask,
         probes.mounted(presence_api(db, ask, tokens, development=settings.development)),
