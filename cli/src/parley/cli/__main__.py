@@ -67,7 +67,7 @@ def status(
 
 @app.command()
 def token(
-    subject: Annotated[str | None, typer.Argument(metavar="[USER]", help="Whom the token names.")] = None,
+    sub: Annotated[str | None, typer.Option(metavar="USER", help="Whom the token names.")] = None,
     in_app: Annotated[str | None, typer.Option("--app", metavar="APP", help="For which app ('default').")] = None,
     room: Annotated[
         list[str] | None,
@@ -76,21 +76,23 @@ def token(
             help="What it allows in rooms, such as 'team-*=join,send'; verbs: join, send, history, admin. Repeatable.",
         ),
     ] = None,
-    grant: Annotated[
-        list[str] | None,
-        typer.Option(metavar="GRANT", help="direct, presence, broadcast, metadata or admin. Repeatable."),
-    ] = None,
+    direct: Annotated[bool, typer.Option("--direct", help="Allow messages to single connections.")] = False,
+    presence: Annotated[bool, typer.Option("--presence", help="Allow saying how available one is.")] = False,
+    metadata: Annotated[bool, typer.Option("--metadata", help="Allow changing one's metadata.")] = False,
+    broadcast: Annotated[bool, typer.Option("--broadcast", help="Allow speaking to the whole app.")] = False,
+    admin: Annotated[bool, typer.Option("--admin", help="Allow everything in the app: for a backend.")] = False,
     lifetime: Annotated[str, typer.Option("--for", metavar="TIME", help="How long: 90s, 30m, 12h, 7d.")] = "1h",
 ) -> None:
     """
     Mint a token: a JWT for clients and backends.
 
-    It is signed with PARLEY_TOKEN_SECRET, or with the secret that `parley up` keeps in PARLEY_DATA. Without --room and
-    --grant it allows what a person needs: every room, direct messages and presence.
+    It is signed with PARLEY_TOKEN_SECRET, or with the secret that `parley up` keeps in PARLEY_DATA. Without any grant
+    asked for, it allows what a person needs: every room, direct messages and presence.
     """
     from parley.cli.token import token as mint
 
-    typer.echo(mint(subject, in_app, room or [], grant or [], lifetime))
+    asked = {"direct": direct, "presence": presence, "metadata": metadata, "broadcast": broadcast, "admin": admin}
+    typer.echo(mint(sub, in_app, room or [], [grant for grant, wanted in asked.items() if wanted], lifetime))
 
 
 def main() -> None:

@@ -15,11 +15,12 @@ from parley.cli.front_door import Upstreams, caddyfile
 from parley.cli.instance import Instance
 from parley.cli.part import Check, Spec
 from parley.cli.problem import Problem
-from parley.cli.settings import Settings
+from parley.cli.settings import DEFAULT_PORT, Settings
 
 SERVICES = ("gateway", "presence", "rooms", "history")
 MIGRATIONS = "migrations"
 OK = 200
+NATS_PORT = 4222
 
 Command = Callable[[str], Sequence[str]]
 """Given what is to be started, returns the words that start it."""
@@ -62,7 +63,7 @@ class Planner:
             servers.append(
                 Nats(
                     self._instance.folder / "nats",
-                    port=self._own_port("PARLEY_NATS_PORT", settings.nats_port),
+                    port=self._nats_port(),
                     log=self._log("nats"),
                 )
             )
@@ -145,6 +146,17 @@ class Planner:
             )
         self._taken.add(port)
         return port
+
+    def _nats_port(self) -> int:
+        """
+        Return NATS's port: its usual one, where its tools look, for the instance at our usual port.
+
+        Only one instance can be that one, so others are not in its way.
+        """
+        usual = (
+            self._settings.port == DEFAULT_PORT and not self._settings.nats_port and port_is_free(LOOPBACK, NATS_PORT)
+        )
+        return self._own_port("PARLEY_NATS_PORT", NATS_PORT if usual else self._settings.nats_port)
 
     def _own_port(self, variable: str, wanted: int) -> int:
         """Return the port asked for in *variable*, if one was."""

@@ -26,7 +26,7 @@ class Settings:
     database_url: str
     """DATABASE_URL: a PostgreSQL to use instead of the embedded one."""
     nats_port: int
-    """PARLEY_NATS_PORT: the embedded NATS's port; 0, the default, takes a free one."""
+    """PARLEY_NATS_PORT: the embedded NATS's port; by default 4222 if PARLEY_PORT is 8080, else any free one."""
     postgres_port: int
     """PARLEY_POSTGRES_PORT: the embedded PostgreSQL's port; 0, the default, takes a free one."""
     mode: str
