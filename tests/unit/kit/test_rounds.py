@@ -177,6 +177,27 @@ def test_what_cannot_be_said_changes_nothing(text: str) -> None:
     assert len(state.lines) == 0
 
 
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        b"",
+        b"nonsense",
+        b'"\xff"',
+        b'{"gateway":"x","number":7,"events":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"gateway":"x","number":7,"events":[{"id":"1","source":"s","type":"t","data":{"command":"later"}}]}',
+    ],
+    ids=["nothing", "nonsense", "no text", "too deep", "another version's"],
+)
+def test_what_cannot_be_read_is_skipped(unreadable: bytes) -> None:
+    one = rules()
+
+    with capture_logs():
+        rounds = list(one.rounds([Entry(1, 1, "s", unreadable), entry(2, post("a", "ana", "1"))]))
+
+    assert one.cursor == 2
+    assert len(said(rounds)) == 1
+
+
 def test_a_reply_goes_to_a_subject_and_nothing_else() -> None:
     with capture_logs():
         rounds = list(

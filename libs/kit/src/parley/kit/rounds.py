@@ -38,6 +38,9 @@ _BATCH: Final = msgspec.json.Decoder(Batch)
 _EVENT: Final = msgspec.json.Decoder(CloudEvent[AnyCommand])
 _REPLY: Final = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
 
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding may raise; the last for what is nested very deep."""
+
 _log = structlog.get_logger("parley.owner")
 
 
@@ -174,7 +177,7 @@ class Rules:
     def _batch(self, entry: Entry) -> Batch | None:
         try:
             return _BATCH.decode(entry.payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except _UNREADABLE:
             return _legible(entry)
 
     def _is_new(self, batch: Batch) -> bool:
@@ -326,14 +329,14 @@ def _legible(entry: Entry) -> Batch | None:
     """Return what can be read of a batch; an event of another version of ours must not stop a partition."""
     try:
         loose = _LOOSE.decode(entry.payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         _log.exception("an entry cannot be read; it is skipped", sequence=entry.sequence, subject=entry.subject)
         return None
     events = []
     for raw in loose.events:
         try:
             events.append(_EVENT.decode(raw))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except _UNREADABLE:
             _log.exception("an event cannot be read; it is skipped", sequence=entry.sequence, start=bytes(raw)[:200])
     return Batch(loose.gateway, loose.number, events)
 
