@@ -3,8 +3,7 @@
 PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 UV := $(or $(shell command -v uv 2>/dev/null),.venv-uv/bin/uv)
-# Not `npm ci`: it refuses a lock file without the optional packages of other machines, which not every registry has.
-NPM_INSTALL := npm install --no-save --no-audit --no-fund --loglevel=error
+NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 CODE := $(wildcard libs/*/src services/*/src) cli/src clients/python/src
 TYPED := $(CODE) tests $(wildcard benchmarks)
 SERVICES := gateway presence rooms history
@@ -81,7 +80,7 @@ need-node:
 	@touch $@
 
 %/node_modules/.package-lock.json: %/package-lock.json | need-node
-	cd $* && $(NPM_INSTALL)
+	cd $* && $(NPM_CI)
 	@touch $@
 
 clients/js/dist/index.js: clients/js/node_modules/.package-lock.json $(CLIENT_SOURCES)

