@@ -254,17 +254,25 @@ async def test_the_lease_lasts_as_long_as_the_gateway(nats_url: str) -> None:
         assert await bucket.get("gate")
 
 
-async def test_a_stopping_gateway_sends_clients_elsewhere_and_tells_the_log(nats_url: str) -> None:
-    gate = Gate(nats_url)
+async def test_a_stopping_gateway_sends_clients_elsewhere_and_tells_the_log_of_those_who_cannot_go(
+    nats_url: str,
+) -> None:
+    gate = Gate(nats_url, drain_seconds=0.3)
     await gate.__aenter__()
-    client = await gate.client()
+    client, page = await gate.client(), await gate.workshop()
+    await gate.logged(Opened, 2)
 
     await gate._exits.aclose()
 
-    assert await client.code() == 1012
+    goodbye = await client.hear()
+    assert (goodbye["type"], goodbye["deadlineMs"]) == ("goAway", 300)
+    assert 0 <= goodbye["reconnectAfterMs"] < 300
+    assert (await client.code(), await page.code()) == (1012, 1012)
     async with Gate(nats_url) as later:
+        assert [(end.reason, end.connection != client.id) for end in await later.commands(Closed)] == [
+            ("disconnected", True)
+        ]
         bucket = await later.bus.js.key_value(subjects.LEASES)
-        assert [command.reason for command in await later.commands(Closed)] == ["disconnected"]
         await bucket.delete("gate")
         with pytest.raises(nats.js.errors.KeyNotFoundError):
             await bucket.get("gate")

@@ -14,7 +14,6 @@ import pytest
 import websockets
 from support.child import Child
 from support.eventually import eventually
-from websockets import Subprotocol
 
 from parley.protocol import subjects
 
@@ -43,7 +42,8 @@ async def child(tmp_path: Path, nats_url: str) -> AsyncIterator[Child]:
 
 async def test_sigterm_closes_with_1012_tells_the_log_and_gives_the_lease_back(child: Child, nats_url: str) -> None:
     address = json.loads(child.ready_file.read_bytes())["address"]
-    client = await websockets.connect(f"ws://{address}/", subprotocols=[Subprotocol("parley.v1")], proxy=None)
+    client = await websockets.connect(f"ws://{address}/", proxy=None)
+    await client.send("{}")
     await client.recv()
 
     child.signal(signal.SIGTERM)

@@ -26,7 +26,7 @@ class Client:
         self.frames: list[Any] = []
         self.ended: list[Any] = []
 
-    def deliver(self, prepared: bytearray) -> None:
+    def deliver(self, prepared: bytearray, n: int) -> None:
         frame = bytes(prepared[HEADROOM:])
         self.frames.append(msgspec.json.decode(frame) if frame.startswith(b"{") else frame.decode())
 
@@ -51,7 +51,7 @@ def hello(text: str = "hello") -> Message:
 
 
 def reader(**clients: Client) -> Deliveries:
-    return Deliveries(clients.get)  # type: ignore[arg-type] # a connection, as far as deliveries know
+    return Deliveries(clients.get, lambda *_: None)  # type: ignore[arg-type] # a connection, as far as they know
 
 
 def test_each_dialect_says_it_in_its_words_and_the_absent_hear_nothing() -> None:
@@ -104,15 +104,17 @@ def test_a_stream_that_was_made_anew_is_believed() -> None:
     assert [frame["data"] for frame in ana.frames] == ["a", "b"]
 
 
-def test_a_close_ends_the_session_it_means_and_no_later_one() -> None:
+def test_what_is_said_to_the_gateway_is_obeyed_once_and_written_to_nobody() -> None:
     ana = Client(V1)
-    deliveries = reader(ana=ana)
+    obeyed: list[tuple[str, object]] = []
+    deliveries = Deliveries({"ana": ana}.get, lambda *order: obeyed.append(order))  # type: ignore[arg-type] # as above
+    close = Close(session=1, code=4503, reason="replaced")
 
-    deliveries.read(1, message(told(1, 0, Close(session=2, code=4503, reason="replaced"), "ana")))
-    assert ana.ended == []
-    deliveries.read(2, message(told(2, 0, Close(session=1, code=4503, reason="replaced"), "ana")))
+    deliveries.read(1, message(told(1, 0, close, "ana")))
+    deliveries.read(2, message(told(1, 0, close, "ana")))
 
-    assert ana.ended == [(4503, "replaced")]
+    assert obeyed == [("ana", close)]
+    assert ana.frames == []
 
 
 def test_words_that_differ_by_receiver_are_made_for_each() -> None:

@@ -10,7 +10,8 @@ numbers, a new connection, a full buffer) has the same cure: begin again behind 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import nats.errors
 import structlog
@@ -162,7 +163,16 @@ class _Tap:
 class Reader:
     """A place in a stream, and what comes behind it."""
 
-    def __init__(self, bus: Bus, stream: str, subjects: Sequence[str], start: int, created: str | None) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        stream: str,
+        subjects: Sequence[str],
+        start: int,
+        *,
+        created: str | None,
+        since: datetime | None,
+    ) -> None:
         """Use `reading`."""
         self.created = created
         """Which incarnation of the stream is read."""
@@ -170,6 +180,8 @@ class Reader:
         self._stream = stream
         self._subjects = list(subjects)
         self._next = start
+        self._since = since
+        """Where the first reading begins instead, until an entry was handed out."""
         self._tap: _Tap | None = None
         self._pauses = pauses()
 
@@ -193,6 +205,7 @@ class Reader:
                 self._pauses = pauses()
                 taken = await tap.take(limit)
                 self._next = taken[-1].sequence + 1
+                self._since = None
                 return taken
             if tap.doubt:
                 _log.debug("reading again", stream=self._stream, start=self._next, doubt=tap.doubt)
@@ -222,6 +235,11 @@ class Reader:
             else:
                 return tap
 
+    def _beginning(self) -> dict[str, Any]:
+        if self._since is None:
+            return {"deliver_policy": DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": max(1, self._next)}
+        return {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": self._since.isoformat()}
+
     async def _consume(self, tap: _Tap) -> None:
         tap.subscription = await self._bus.client.subscribe(
             tap.inbox,
@@ -231,8 +249,7 @@ class Reader:
         )
         config = ConsumerConfig(
             deliver_subject=tap.inbox,
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=max(1, self._next),
+            **self._beginning(),
             ack_policy=AckPolicy.NONE,
             max_deliver=1,
             filter_subjects=self._subjects,
@@ -252,10 +269,20 @@ class Reader:
 
 @asynccontextmanager
 async def reading(
-    bus: Bus, stream: str, subjects: Sequence[str], start: int, *, created: str | None = None
+    bus: Bus,
+    stream: str,
+    subjects: Sequence[str],
+    start: int,
+    *,
+    created: str | None = None,
+    since: datetime | None = None,
 ) -> AsyncIterator[Reader]:
-    """Read what *stream* holds on *subjects* from sequence *start* on, if it is still the one *created* then."""
-    reader = Reader(bus, stream, subjects, start, created)
+    """
+    Read what *stream* holds on *subjects* from sequence *start* on, if it is still the one *created* then.
+
+    With *since* read from that time on instead.
+    """
+    reader = Reader(bus, stream, subjects, start, created=created, since=since)
     try:
         yield reader
     finally:

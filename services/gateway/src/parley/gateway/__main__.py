@@ -17,6 +17,7 @@ from parley.gateway.lives import Lives
 from parley.gateway.origins import Origins
 from parley.gateway.reception import Reception
 from parley.gateway.resume import ResumeTokens
+from parley.gateway.returns import Returns
 from parley.gateway.server import Server, websocket_server
 from parley.gateway.session import Rules
 from parley.gateway.settings import Settings
@@ -65,22 +66,28 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
     connections = Connections()
     ingress = Ingress(writer, Bounds(bytes=settings.buffer_bytes, seconds=settings.buffer_seconds))
     stored = await _stored(bus)
-    deliveries = Deliveries(connections.find, (stored + 1) * PER_MESSAGE - 1)
+    resume = ResumeTokens(settings.resume_secret or settings.token_secret)
+    returns = Returns(bus, writer.name)
     lives = Lives(
+        writer.name,
         ingress,
         connections,
-        deliveries,
         tokens,
-        ResumeTokens(settings.token_secret),
+        resume,
+        returns,
+        place=lambda: deliveries.place,
         heartbeat=settings.heartbeat_seconds,
         grace=settings.grace_seconds,
     )
+    deliveries = Deliveries(connections.find, lives.obey, (stored + 1) * PER_MESSAGE - 1)
     weather = Weather(ingress, lives)
-    reception = Reception(lives, tokens, Origins(settings.origins, development=settings.development), _rules(settings))
+    origins = Origins(settings.origins, development=settings.development)
+    reception = Reception(lives, tokens, resume, origins, _rules(settings))
     async with (
         reading(bus, subjects.DELIVERIES, [subjects.deliveries(writer.name)], stored + 1) as reader,
         background(_deliver(reader, deliveries), name="deliveries"),
         background(weather.run(), name="weather"),
+        background(returns.run(), name="returns"),
         websocket_server(settings.host, settings.port, reception.decide, _limits(settings)) as server,
     ):
         try:
@@ -93,7 +100,7 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
 async def _leave(server: Server, lives: Lives, seconds: float) -> None:
     server.stop()
     try:
-        await asyncio.wait_for(lives.end(), seconds)
+        await asyncio.wait_for(lives.end(seconds), seconds + FAREWELL_SECONDS)
     except TimeoutError:
         log.warning("The log did not take the end of every connection in time; owners will notice.")
     await server.empty(FAREWELL_SECONDS)

@@ -2,19 +2,31 @@
 
 from collections.abc import Iterable
 from time import time
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
+from msgspec import Struct
 
 from parley.gateway.session import Action, Check, HangUp, Publish, Say, Session
 from parley.gateway.websocket import HEADROOM, WebSocket
 from parley.kit import telemetry
-from parley.protocol.codes import ErrorCode, Refusal
+from parley.protocol.codes import CloseCode, ErrorCode, Refusal
 from parley.protocol.commands import AnyCommand, Reason
 
 log = structlog.get_logger(__name__)
 
+MOST_HELD: Final = 10_000
+"""Frames that may wait for a client that is not live yet."""
+
 BROKEN = Refusal(ErrorCode.INTERNAL, "Something of ours went wrong with this frame.")
+
+
+class Back(Struct, frozen=True):
+    """An earlier connection that a client wants to go on with."""
+
+    connection: str
+    n: int
+    """The last place that the client has processed."""
 
 
 class Lives(Protocol):
@@ -50,25 +62,29 @@ class Connection:
         "_ordered",
         "address",
         "agent",
+        "back",
         "frames_in",
         "frames_out",
         "id",
         "opened_at",
         "session",
+        "since",
         "socket",
     )
 
-    def __init__(self, session: Session, lives: Lives, address: str, agent: str) -> None:
+    def __init__(self, session: Session, lives: Lives, address: str, agent: str, back: Back | None = None) -> None:
         self.id = session.connection
         self.session = session
         self.address = address
         self.agent = agent
+        self.back = back  # what it wants to go on with; None once that is settled
+        self.since = 0  # deliveries up to here were written before it became live
         self.socket: WebSocket | None = None  # while it is open
         self.opened_at = time()
         self.frames_in = 0
         self.frames_out = 0
         self._lives = lives
-        self._held: list[bytearray] | None = []  # what came for it before it was welcomed
+        self._held: list[tuple[int, bytearray]] | None = []  # what came for it before it was live
         self._ordered: Reason | None = None  # why somebody else ended it
 
     # from the socket
@@ -119,25 +135,37 @@ class Connection:
 
     def welcome(self, frame: bytes | None) -> None:
         """Say the first frame, if the dialect has one, then what came meanwhile; listen from now on."""
-        held, self._held = self._held, None
-        if self.socket is None:
-            return
         if frame is not None:
             self.say(frame)
-        for prepared in held or ():
-            self.deliver(prepared)
+        self.live(0)
+
+    def live(self, since: int) -> None:
+        """Say what was delivered meanwhile above place *since*, and listen from now on."""
+        held, self._held = self._held, None
+        self.since = since
+        for n, prepared in held or ():
+            if n > since:
+                self.write(prepared)
         if self.socket is not None:
             self.socket.start()
 
     def say(self, frame: bytes) -> None:
-        """Say something to this client alone."""
-        self.deliver(bytearray(HEADROOM) + frame)
+        """Say something to this client alone, at once."""
+        self.write(bytearray(HEADROOM) + frame)
 
-    def deliver(self, prepared: bytearray) -> None:
-        """Say a prepared frame, or keep it until the client is welcomed."""
-        if self._held is not None:
-            self._held.append(prepared)
-        elif self.socket is not None:
+    def deliver(self, prepared: bytearray, n: int) -> None:
+        """Say a prepared frame of place *n* unless that was said before, or keep it until the client is live."""
+        if self._held is None:
+            if n > self.since:
+                self.write(prepared)
+        elif len(self._held) < MOST_HELD:
+            self._held.append((n, prepared))
+        else:
+            self.hang_up(CloseCode.RESTART, "Too much came for you while you were coming back; try again.")
+
+    def write(self, prepared: bytearray) -> None:
+        """Say a prepared frame."""
+        if self.socket is not None:
             self.frames_out += 1
             self.socket.write(prepared)
 

@@ -18,7 +18,8 @@ class Connections:
 
     def remove(self, connection: Connection) -> None:
         """Strike it out."""
-        self._by_id.pop(connection.id, None)
+        if self._by_id.get(connection.id) is connection:
+            del self._by_id[connection.id]
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(tuple(self._by_id.values()))

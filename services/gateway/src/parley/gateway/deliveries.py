@@ -20,12 +20,15 @@ from parley.protocol.dialects import Dialect, Frame, Personal
 from parley.protocol.envelope import CloudEvent
 from parley.protocol.outputs import Deliveries as Batch
 from parley.protocol.outputs import Told
-from parley.protocol.says import Close, ToClient, ToGateway
+from parley.protocol.says import ToClient, ToGateway
 
 log = structlog.get_logger(__name__)
 
 PER_MESSAGE: Final = 4096
 """Places in one message: ``n`` is the stream's sequence times this, plus an index."""
+
+Obey = Callable[[str, ToGateway], None]
+"""Does what an owner tells this gateway about a connection."""
 
 _decode: Final = msgspec.json.Decoder(Batch).decode
 _event: Final = msgspec.json.Decoder(CloudEvent[Told]).decode
@@ -49,8 +52,9 @@ _loose: Final = msgspec.json.Decoder(_Loose).decode
 class Deliveries:
     """Reads message after message, in the stream's order."""
 
-    def __init__(self, find: Callable[[str], Connection | None], place: int = 0) -> None:
+    def __init__(self, find: Callable[[str], Connection | None], obey: Obey, place: int = 0) -> None:
         self._find = find
+        self._obey = obey
         self._marks: dict[tuple[str, int], tuple[int, int]] = {}
         self.place = place
         """How far we have come: every frame with an ``n`` up to here has been written."""
@@ -60,10 +64,7 @@ class Deliveries:
         first = sequence * PER_MESSAGE
         if first <= self.place:  # the stream was made anew, and so was the log that marks speak of
             self._marks.clear()
-        try:
-            batch: Batch | Legible = _decode(message)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            batch = _legible(sequence, message)
+        batch = readable(sequence, message)
         for index, event in enumerate(batch.events):
             if event is None:
                 continue
@@ -81,8 +82,8 @@ class Deliveries:
     def _write(self, event: CloudEvent[Told], n: int) -> None:
         told, say = event.data, event.data.say
         if isinstance(say, ToGateway):
-            if isinstance(say, Close):
-                self._close(told.to, say)
+            for receiver in told.to:
+                self._obey(receiver, say)
             return
         if not telemetry.recording():
             self._tell(told.to, say, n)
@@ -102,24 +103,27 @@ class Deliveries:
             dialect = connection.session.dialect
             if dialect not in known:
                 said = dialect.encode(say, n)
-                known[dialect] = _prepared(said) if isinstance(said, bytes) else said
+                known[dialect] = prepared(said) if isinstance(said, bytes) else said
             words = known[dialect]
             if isinstance(words, bytearray):
-                connection.deliver(words)
+                connection.deliver(words, n)
             elif words is not None:
                 own = words(receiver)
                 if own is not None:
-                    connection.deliver(_prepared(own))
-
-    def _close(self, to: tuple[str, ...], say: Close) -> None:
-        for receiver in to:
-            connection = self._find(receiver)
-            if connection is not None and connection.session.number == say.session:
-                connection.hang_up(say.code, say.reason, ordered=say.reason)
+                    connection.deliver(prepared(own), n)
 
 
-def _prepared(frame: Frame) -> bytearray:
+def prepared(frame: Frame) -> bytearray:
+    """Return a frame as sockets write it, any number of them the same."""
     return bytearray(HEADROOM) + frame
+
+
+def readable(sequence: int, message: bytes) -> Batch | Legible:
+    """Return what a message of DELIVERIES says, or what of it can be read."""
+    try:
+        return _decode(message)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _legible(sequence, message)
 
 
 def _legible(sequence: int, message: bytes) -> Legible:

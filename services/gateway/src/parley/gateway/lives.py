@@ -1,32 +1,51 @@
 """How each connection begins and ends: what the log is told of it, and when its client is welcomed."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
+from random import random
 from time import monotonic, time
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
-from parley.gateway.connection import Connection
+from parley.gateway.connection import Back, Connection
 from parley.gateway.connections import Connections
-from parley.gateway.deliveries import Deliveries
 from parley.gateway.ingress import Ingress
+from parley.gateway.replay import Returning
 from parley.gateway.resume import ResumeTokens
-from parley.gateway.session import Check, Publish
+from parley.gateway.returns import Returns
+from parley.gateway.session import Check, Publish, Session
 from parley.kit.tokens import Tokens
 from parley.protocol import clock
 from parley.protocol.codes import CloseCode, Refusal
 from parley.protocol.commands import Reason
-from parley.protocol.dialects.parley_v1 import AnyGatewayFrame, ParleyV1, Welcome
+from parley.protocol.dialects.parley_v1 import AnyGatewayFrame, GoAway, ParleyV1, Welcome
+from parley.protocol.says import Attached, Close, Gone, Superseded, ToGateway
 
 log = structlog.get_logger(__name__)
 
 PATIENCE: Final = 10.0
 """Seconds in which a new connection must be in the log, or its client had better come again."""
 
+SPREAD: Final = 0.6
+"""The part of the time to drain over which clients are asked to spread their coming back."""
+
+RETURNS_PER_SECOND: Final = 500
+"""How many clients another gateway takes in without trouble."""
+
+LOOK_SECONDS: Final = 0.1
+
 CLOSES_PER_SECOND: Final = 2000
 SLICE: Final = 100
+
+
+class Ending(Struct, frozen=True):
+    """How a socket ended."""
+
+    code: int
+    frames_in: int
+    frames_out: int
 
 
 class Lives:
@@ -34,25 +53,31 @@ class Lives:
 
     def __init__(
         self,
+        name: str,
         ingress: Ingress,
         connections: Connections,
-        deliveries: Deliveries,
         tokens: Tokens,
         resume: ResumeTokens,
+        returns: Returns,
         *,
+        place: Callable[[], int],
         heartbeat: float,
         grace: float,
         now: Callable[[], float] = monotonic,
     ) -> None:
+        self._name = name
         self._ingress = ingress
         self._connections = connections
-        self._deliveries = deliveries
         self._tokens = tokens
         self._resume = resume
+        self._returns = returns
+        self._place = place
         self._heartbeat = round(heartbeat)
         self._grace = grace
         self._now = now
-        self._waiting: deque[tuple[float, Publish]] = deque()  # ends of connections that may still come back
+        self._attempts: dict[str, Connection] = {}  # those who wait for their home's word
+        self._count = 0  # of attempts
+        self._waiting: dict[tuple[str, int], tuple[float, Session, Ending]] = {}  # ended, and may still come back
         self._log = log.bind()  # resolved once, where connections come by the thousand
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
@@ -61,7 +86,7 @@ class Lives:
     @property
     def place(self) -> int:
         """How far deliveries have come."""
-        return self._deliveries.place
+        return self._place()
 
     @property
     def trouble(self) -> Refusal | None:
@@ -71,33 +96,100 @@ class Lives:
     # beginning
 
     def arrived(self, connection: Connection) -> None:
-        """Enter a connection whose socket is open; welcome its client once the log knows of it."""
-        self._connections.add(connection)
-        self._do(self._welcome(connection))
+        """Enter a connection whose socket is open, or ask for the one that its client wants to go on with."""
+        if connection.back is not None:
+            self._do(self._ask(connection, connection.back))
+        else:
+            self._connections.add(connection)
+            self._do(self._open(connection))
 
-    async def _welcome(self, connection: Connection) -> None:
+    async def _open(self, connection: Connection) -> None:
+        """Welcome a client once the log knows of it."""
         session = connection.session
         opened = session.opened(connection.address, connection.agent)
-        _, late = await asyncio.wait(self._ingress.put(opened.partitions, opened.command), timeout=PATIENCE)
+        if await self._stored(connection, opened):
+            connection.welcome(self._welcome(connection, resumed=False))
+            self._log.info(
+                "opened", connection=connection.id, app=session.app, user=session.subject, dialect=session.dialect.name
+            )
+
+    async def _ask(self, connection: Connection, back: Back) -> None:
+        """Ask an earlier connection's home; its answer comes as a delivery."""
+        self._count += 1
+        attempt = f"{self._name}.{self._count}"
+        self._attempts[attempt] = connection
+        await self._stored(connection, connection.session.resume(attempt, back.connection))
+
+    async def _stored(self, connection: Connection, publish: Publish) -> bool:
+        """Return whether the log has taken it in time; else its client had better come again."""
+        _, late = await asyncio.wait(self._ingress.put(publish.partitions, publish.command), timeout=PATIENCE)
         if late:
             connection.hang_up(CloseCode.RESTART, "The log takes nothing at the moment; come again.")
-            return
-        frame = None
-        if isinstance(session.dialect, ParleyV1):
-            frame = session.dialect.write(
-                Welcome(
-                    connection_id=connection.id,
-                    app=session.app,
-                    resume_token=self._resume.sign(session.app, connection.id),
-                    resumed=False,
-                    heartbeat_seconds=self._heartbeat,
-                    time=clock.rfc3339(int(time() * 1000)),
-                )
+        return not late
+
+    def _welcome(self, connection: Connection, *, resumed: bool) -> bytes | None:
+        session = connection.session
+        if not isinstance(session.dialect, ParleyV1):
+            return None
+        return session.dialect.write(
+            Welcome(
+                connection_id=connection.id,
+                app=session.app,
+                resume_token=self._resume.sign(session.app, connection.id, session.subject),
+                resumed=resumed,
+                heartbeat_seconds=self._heartbeat,
+                time=clock.rfc3339(int(time() * 1000)),
             )
-        connection.welcome(frame)
-        self._log.info(
-            "opened", connection=connection.id, app=session.app, user=session.subject, dialect=session.dialect.name
         )
+
+    # what owners say to us
+
+    def obey(self, receiver: str, say: ToGateway) -> None:
+        """Do what an owner tells us about a connection."""
+        match say:
+            case Gone(attempt=attempt):
+                self._gone(attempt)
+            case Attached(attempt=attempt) if attempt is not None:
+                self._attached(receiver, attempt, say)
+            case Close(session=number):
+                connection = self._of_session(receiver, number)
+                if connection is not None:
+                    connection.hang_up(say.code, say.reason, ordered=say.reason)
+                else:
+                    self._end_now(receiver, number, say.reason)
+            case Superseded(session=number):
+                connection = self._of_session(receiver, number)
+                if connection is not None:
+                    connection.hang_up(CloseCode.REPLACED, "This connection was resumed elsewhere.")
+
+    def _gone(self, attempt: str) -> None:
+        connection = self._attempts.pop(attempt, None)
+        if connection is not None and connection.socket is not None:
+            connection.back = None  # there is nothing to go on with: it begins anew
+            self.arrived(connection)
+
+    def _attached(self, id_: str, attempt: str, say: Attached) -> None:
+        connection = self._attempts.pop(attempt, None)
+        if connection is None or connection.back is None:
+            return
+        back, connection.back = connection.back, None
+        session = connection.session
+        moved = session.resumed(id_, say)
+        connection.id = id_
+        if connection.socket is None:  # it has left while we asked; whoever asks next has a newer session
+            self._later(connection, Ending(CloseCode.ABNORMAL, 0, 0))
+            return
+        self._connections.add(connection)
+        self._ingress.put(moved.partitions, moved.command)
+        frame = self._welcome(connection, resumed=True)
+        if frame is not None:
+            connection.say(frame)
+        self._returns.add(Returning(connection, back, moved.partitions), say.gateways)
+        self._log.info("resumed", connection=id_, session=say.session, app=session.app, user=session.subject)
+
+    def _of_session(self, id_: str, number: int) -> Connection | None:
+        connection = self._connections.find(id_)
+        return connection if connection is not None and connection.session.number == number else None
 
     # meanwhile
 
@@ -125,7 +217,6 @@ class Lives:
     def left(self, connection: Connection, code: int, ordered: Reason | None) -> None:
         """Strike out a connection whose socket is closed; tell the log now, or when its grace is over."""
         self._connections.remove(connection)
-        session = connection.session
         self._log.info(
             "closed",
             connection=connection.id,
@@ -135,32 +226,67 @@ class Lives:
             frames_in=connection.frames_in,
             frames_out=connection.frames_out,
         )
-        later = ordered is None and session.comes_back(code) and not self._ending
-        reason: Reason = ordered or ("expired" if later else "disconnected")
-        end = session.closed(code, reason, connection.frames_in, connection.frames_out)
-        if later:
-            self._waiting.append((self._now() + self._grace, end))
+        if connection.back is not None:
+            return  # it was nobody yet
+        ending = Ending(code, connection.frames_in, connection.frames_out)
+        if ordered is None and connection.session.comes_back(code):
+            self._later(connection, ending)
         else:
-            self._ingress.put(end.partitions, end.command)
+            self._end(connection.session, ending, ordered or "disconnected")
+
+    def _later(self, connection: Connection, ending: Ending) -> None:
+        due = self._now() + self._grace
+        self._waiting[connection.id, connection.session.number] = due, connection.session, ending
+
+    def _end_now(self, id_: str, number: int, reason: Reason) -> None:
+        """End at an owner's word what was waiting for its grace to be over."""
+        waiting = self._waiting.pop((id_, number), None)
+        if waiting is not None:
+            _, session, ending = waiting
+            self._end(session, ending, reason)
+
+    def _end(self, session: Session, ending: Ending, reason: Reason) -> None:
+        closed = session.closed(ending.code, reason, ending.frames_in, ending.frames_out)
+        self._ingress.put(closed.partitions, closed.command)
 
     def expire(self) -> None:
-        """Tell the log of those whose grace is over."""
+        """Tell the log of those whose grace is over, whether they have moved on or not."""
         now = self._now()
-        while self._waiting and (self._waiting[0][0] <= now or self._ending):
-            _, end = self._waiting.popleft()
-            self._ingress.put(end.partitions, end.command)
+        while self._waiting:
+            key, (due, session, ending) = next(iter(self._waiting.items()))
+            if due > now:
+                return
+            del self._waiting[key]
+            self._end(session, ending, "expired")
 
-    async def end(self) -> None:
-        """Close all sockets, and tell the log of every end."""
-        self._ending = True
+    async def end(self, seconds: float) -> None:
+        """Send everybody elsewhere within so many *seconds*, and tell the log of those who cannot come back.
+
+        The others go on elsewhere, or are closed by the owners when the grace is over: our lease ends with us.
+        """
+        deadline = self._now() + seconds
+        spread = min(seconds * SPREAD, len(self._connections) / RETURNS_PER_SECOND)
+        for connection in self._connections:
+            dialect = connection.session.dialect
+            if isinstance(dialect, ParleyV1):
+                wait = round(random() * spread * 1000)  # noqa: S311 - jitter
+                reason = "This gateway is restarting."
+                connection.say(
+                    dialect.write(GoAway(reconnect_after_ms=wait, deadline_ms=round(seconds * 1000), reason=reason))
+                )
+        # A look now and then costs less than counting on every close.
+        while self._now() < deadline and self._resumable():  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)
         for count, connection in enumerate(self._connections):
             connection.hang_up(CloseCode.RESTART, "This gateway is restarting.")
             if count % SLICE == SLICE - 1:  # they all come back somewhere
                 await asyncio.sleep(SLICE / CLOSES_PER_SECOND)
-        self.expire()
         await self._ingress.drained()
         for task in self._tasks:
             task.cancel()
+
+    def _resumable(self) -> bool:
+        return any(connection.session.dialect.resumable for connection in self._connections)
 
     def _do(self, work: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -1,15 +1,17 @@
 """Whether a client may come in, and what it will speak: decided before the handshake is answered."""
 
 import os
+import re
 from collections.abc import Callable
 from time import time
 from typing import Final
 from urllib.parse import parse_qsl
 
-from parley.gateway.connection import Connection, Lives
+from parley.gateway.connection import Back, Connection, Lives
 from parley.gateway.door import Accept, Refuse
 from parley.gateway.head import Request
 from parley.gateway.origins import Origins
+from parley.gateway.resume import ResumeTokens
 from parley.gateway.session import Rules, Session
 from parley.gateway.websocket import WebSocket
 from parley.kit.identity import Identity
@@ -26,6 +28,9 @@ APIGW: Final = ApiGateway()
 
 OURS: Final = frozenset({"token", "app", "resume", "n"})
 """Query parameters that are not metadata."""
+
+PLACE: Final = re.compile(r"[0-9]{1,16}")
+"""The last place that a client has processed, in the query."""
 
 MAX_PARAMETERS: Final = 200
 
@@ -57,12 +62,14 @@ class Reception:
         self,
         lives: Lives,
         tokens: Tokens,
+        resume: ResumeTokens,
         origins: Origins,
         rules: Rules,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._lives = lives
         self._tokens = tokens
+        self._resume = resume
         self._origins = origins
         self._rules = rules
         self._entropy = entropy
@@ -95,7 +102,14 @@ class Reception:
         home = ids.partition_of(identity.app, key or entropy.hex(), partitions)
         connection = ids.connection_id(home, entropy)
         session = Session(connection, dialect, identity, profile, self._rules, time())
-        return Connection(session, self._lives, _address(request), headers.get("user-agent", "")[:256])
+        back = self._back(query, identity) if dialect.resumable else None
+        return Connection(session, self._lives, _address(request), headers.get("user-agent", "")[:256], back)
+
+    def _back(self, query: dict[str, str], identity: Identity) -> Back | None:
+        """Return what the client wants to go on with, if that may be; else it is a new one, and told so."""
+        connection = self._resume.read(query.get("resume", ""), identity.app, identity.subject)
+        n = query.get("n", "0")
+        return None if connection is None or not PLACE.fullmatch(n) else Back(connection, int(n))
 
 
 class Dismissal:

@@ -17,10 +17,21 @@ from parley.kit.identity import Identity
 from parley.protocol import clock
 from parley.protocol import requests as ask
 from parley.protocol.codes import CloseCode, ErrorCode, Refusal
-from parley.protocol.commands import AnyCommand, Asked, Closed, Opened, PresenceSet, Profile, Reason
+from parley.protocol.commands import (
+    AnyCommand,
+    Asked,
+    Closed,
+    Moved,
+    Opened,
+    PresenceSet,
+    Profile,
+    Reason,
+    Resume,
+)
 from parley.protocol.dialects import Conversation, Dialect, Misunderstood
 from parley.protocol.dialects.parley_v1 import ParleyV1, Pong, Renewed, metadata
 from parley.protocol.ids import home_of, partition_of
+from parley.protocol.says import Attached
 
 LEFT: Final = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY})
 """Close codes with which a client says that it does not come back."""
@@ -77,6 +88,7 @@ class Session:
     """One connection's life on this gateway."""
 
     __slots__ = (
+        "_answered",
         "_conversation",
         "_flow",
         "_home",
@@ -106,6 +118,7 @@ class Session:
         self._flow = Flow(rules.rate, now)
         self._rooms: set[str] = set()  # it has asked to join, and not to leave
         self._touched = 1 << home  # bit p: partition p has heard of this connection
+        self._answered: set[str] = set()  # refs whose answers came with a resume
 
     # its beginning and its end
 
@@ -123,6 +136,27 @@ class Session:
             agent=agent,
         )
         return Publish((self._home,), command)
+
+    def resume(self, attempt: str, connection: str) -> Publish:
+        """Ask the home of an earlier *connection* to let this client go on with it."""
+        home = home_of(connection, self._rules.partitions)
+        assert home is not None  # the token that named it is ours
+        return Publish((home,), Resume(app=self._identity.app, connection=connection, session=0, attempt=attempt))
+
+    def resumed(self, connection: str, attached: Attached) -> Publish:
+        """Go on as *connection*, and tell every partition but its home, which said so."""
+        self.connection = connection
+        self.number = attached.session
+        self._home = attached.partition
+        self._profile = attached.profile or self._profile
+        everywhere = range(self._rules.partitions)
+        self._touched = (1 << len(everywhere)) - 1
+        moved = Moved(app=self._identity.app, connection=connection, session=self.number)
+        return Publish(tuple(partition for partition in everywhere if partition != self._home), moved)
+
+    def answered(self, ref: str) -> None:
+        """Take no request of this ref: it was processed in an earlier session, and its answer has just been said."""
+        self._answered.add(ref)
 
     def comes_back(self, code: int) -> bool:
         """Whether the client may resume after its socket closed with *code*."""
@@ -174,6 +208,9 @@ class Session:
             return self._refused(RATE, requests[0].ref)
         actions: list[Action] = []
         for request in requests:
+            if request.ref in self._answered:
+                self._answered.discard(request.ref)
+                continue
             try:
                 actions += self._asked(request, now, place, trouble)
             except Refusal as refusal:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from parley.kit.settings import Common, Port, Seconds, Words
+from parley.kit.settings import Common, Port, Seconds, Words, shared
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -37,12 +37,14 @@ class Settings(Common, frozen=True, kw_only=True):
     """Between two pings; two that are missed close the socket with 4009."""
     grace_seconds: Seconds = 30
     """How long a connection that broke may be resumed."""
+    resume_secret: Annotated[str, shared("GATEWAY_RESUME_SECRET", secret=True)] = ""
+    """Secret that signs resume tokens, the same for all gateways. Empty: `PARLEY_TOKEN_SECRET`."""
     buffer_bytes: Annotated[int, Meta(ge=65_536)] = 64 * 1024 * 1024
     """What may wait for the log before clients are refused as `degraded`."""
     buffer_seconds: Seconds = 10
     """How long it may wait."""
-    drain_seconds: Seconds = 5
-    """How long the last words may take to reach the log when the gateway stops."""
+    drain_seconds: Seconds = 10
+    """How long clients are given to go elsewhere when the gateway stops; what is left is closed with 1012."""
 
     def problems(self) -> Iterator[str]:
         """Say what must be set in production."""
@@ -52,3 +54,5 @@ class Settings(Common, frozen=True, kw_only=True):
                 "In production clients need tokens, and nothing here can check them: set PARLEY_TOKEN_SECRET or "
                 "PARLEY_JWKS, or PARLEY_MODE=development on your own machine."
             )
+        if not self.development and not self.token_secret and not self.resume_secret:
+            yield "Without PARLEY_TOKEN_SECRET nothing here can sign resume tokens: set GATEWAY_RESUME_SECRET."
