@@ -1,0 +1,222 @@
+"""Clients come back to their connection, on any gateway, and have missed nothing (protocols.md section 0)."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from support.eventually import eventually
+from support.instance import REAL, Instance
+from websockets.asyncio.client import ClientConnection, connect
+
+pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+
+
+class Client:
+    """A client of parley.v1 that remembers what it needs to come back."""
+
+    def __init__(self) -> None:
+        self.welcome: dict[str, Any] = {}
+        self.frames: list[dict[str, Any]] = []
+        self.n = 0
+        self._socket: ClientConnection
+
+    @property
+    def id(self) -> str:
+        return str(self.welcome["connectionId"])
+
+    async def connect(self, gateway: str, query: str = "") -> "Client":
+        self._socket = await connect(f"ws://{gateway}/{query}", subprotocols=["parley.v1"], proxy=None)  # type: ignore[list-item] # a NewType of str
+        self.welcome = await self._hear()
+        return self
+
+    async def resume(self, gateway: str) -> dict[str, Any]:
+        await self.connect(gateway, f"?resume={self.welcome['resumeToken']}&n={self.n}")
+        return self.welcome
+
+    def vanish(self) -> None:
+        """Fall silent, as a client does whose network is gone."""
+        self._socket.transport.abort()
+
+    async def say(self, **frame: Any) -> None:
+        await self._socket.send(json.dumps(frame))
+
+    async def ask(self, **frame: Any) -> dict[str, Any]:
+        """Ask, and return the answer; what comes before it is kept."""
+        await self.say(**frame)
+        return await self.until(lambda heard: heard.get("ref") == frame["ref"])
+
+    async def until(self, wanted: Any) -> dict[str, Any]:
+        while True:
+            heard = await self._hear()
+            if wanted(heard):
+                return heard
+
+    async def closed(self) -> int | None:
+        await asyncio.wait_for(self._socket.wait_closed(), 10)
+        return self._socket.close_code
+
+    async def _hear(self) -> dict[str, Any]:
+        heard: dict[str, Any] = json.loads(await asyncio.wait_for(self._socket.recv(), 15))
+        self.n = max(self.n, heard.get("n", 0))
+        self.frames.append(heard)
+        return heard
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Instance]:
+    """Give a Parley with two gateways."""
+    instance = Instance(tmp_path_factory.mktemp("two") / "data", up=REAL)
+    await instance.start("--scale", "gateway=2")
+    yield instance
+    await instance.stop()
+
+
+@pytest.fixture
+def gateways(two: Instance) -> list[str]:
+    return [two.part("gateway", replica)["address"] for replica in (0, 1)]
+
+
+@pytest.fixture
+def room() -> str:
+    return uuid4().hex
+
+
+async def both(gateways: list[str], room: str) -> tuple[Client, Client]:
+    """Let ana, on the first gateway, and bob, on the second, join a room."""
+    ana, bob = await Client().connect(gateways[0]), await Client().connect(gateways[1])
+    for client in (ana, bob):
+        await client.ask(action="join", room=room, ref="join")
+    return ana, bob
+
+
+async def chats(client: Client, count: int) -> list[str]:
+    """Wait until *client* has heard so many chats; return their texts."""
+    while len(found := [frame["text"] for frame in client.frames if frame["type"] == "chat"]) < count:
+        await client.until(lambda heard: heard["type"] == "chat")
+    return found
+
+
+@pytest.mark.parametrize("where", [0, 1])
+async def test_who_vanished_comes_back_and_has_missed_nothing(gateways: list[str], room: str, where: int) -> None:
+    ana, bob = await both(gateways, room)
+    id_ = ana.id
+    ana.vanish()
+    for number in range(5):
+        await bob.ask(action="chat", room=room, id=f"m{number}", text=f"t{number}", ref=f"c{number}")
+        await bob.ask(action="signal", to=id_, data={"number": number}, ref=f"s{number}")
+
+    welcome = await ana.resume(gateways[where])
+
+    assert (welcome["resumed"], welcome["connectionId"]) == (True, id_)
+    assert await chats(ana, 5) == [f"t{number}" for number in range(5)]
+    await bob.ask(action="chat", room=room, id="last", text="last", ref="last")
+    assert (await chats(ana, 6))[-1] == "last"
+    assert [frame["data"]["number"] for frame in ana.frames if frame["type"] == "signal"] == list(range(5))
+    told = [frame["n"] for frame in ana.frames if "n" in frame]
+    assert told == sorted(set(told))
+
+
+async def test_the_others_see_no_leave_and_join(gateways: list[str], room: str) -> None:
+    ana, bob = await both(gateways, room)
+    before = len(bob.frames)
+    ana.vanish()
+    await ana.resume(gateways[1])
+
+    await ana.ask(action="send", room=room, data="still here", ref="1")
+    await bob.until(lambda heard: heard.get("data") == "still here")
+
+    assert [frame["type"] for frame in bob.frames[before:]] == ["message"]
+
+
+async def test_what_was_answered_is_not_processed_again(gateways: list[str], room: str) -> None:
+    """A client repeats what was not answered; none is processed twice, each is answered once."""
+    ana, bob = await both(gateways, room)
+    known = ana.n
+    for number in range(10):
+        await ana.say(action="send", room=room, data=number, ref=f"r{number}")
+    await bob.until(lambda heard: heard.get("data") == 4)
+    ana.vanish()
+    ana.n = known
+
+    await ana.resume(gateways[1])
+    for number in range(10):
+        await ana.say(action="send", room=room, data=number, ref=f"r{number}")
+    await ana.ask(action="send", room=room, data="end", ref="end")
+    await bob.until(lambda heard: heard.get("data") == "end")
+
+    assert [frame["data"] for frame in bob.frames if frame["type"] == "message"] == [*range(10), "end"]
+    answers = [frame["ref"] for frame in ana.frames if str(frame.get("ref")).startswith("r")]
+    assert answers == [f"r{number}" for number in range(10)]
+
+
+async def test_the_later_of_two_who_use_a_token_has_the_connection(gateways: list[str], room: str) -> None:
+    ana, _ = await both(gateways, room)
+    thief = Client()
+    thief.welcome, thief.n = ana.welcome, ana.n
+
+    welcome = await thief.resume(gateways[1])
+
+    assert (welcome["resumed"], welcome["connectionId"]) == (True, ana.id)
+    assert await ana.closed() == 4503
+    assert (await thief.ask(action="send", room=room, data=1, ref="1"))["type"] == "ok"
+
+
+async def test_who_said_goodbye_cannot_come_back(gateways: list[str], room: str) -> None:
+    ana, bob = await both(gateways, room)
+    id_ = ana.id
+    await ana._socket.close()
+    await bob.until(lambda heard: heard["type"] == "member.left")
+
+    welcome = await ana.resume(gateways[0])
+
+    assert not welcome["resumed"]
+    assert welcome["connectionId"] != id_
+
+
+async def test_a_forged_token_begins_anew(gateways: list[str]) -> None:
+    ana = await Client().connect(gateways[0], "?resume=forged&n=1")
+
+    assert ana.welcome["resumed"] is False
+
+
+async def test_a_chain_of_gateways_loses_nothing(gateways: list[str], room: str) -> None:
+    """Whoever is thrown out again before having caught up still gets all of it."""
+    ana, bob = await both(gateways, room)
+    known = ana.n
+    for number in range(6):
+        ana.vanish()
+        await bob.ask(action="chat", room=room, id=f"m{number}", text=f"t{number}", ref=f"c{number}")
+        await ana.resume(gateways[number % 2])
+        ana.n = known
+
+    assert await chats(ana, 6)
+    texts = [frame["text"] for frame in ana.frames if frame["type"] == "chat"]
+    assert texts[-6:] == [f"t{number}" for number in range(6)]
+
+
+async def test_members_survive_the_loss_of_their_gateway(two: Instance, gateways: list[str], room: str) -> None:
+    """Clients of a killed gateway resume elsewhere and have missed nothing; nobody else notices."""
+    ana, bob = await both(gateways, room)
+    before = len(bob.frames)
+    pid = two.part("gateway", 0)["pid"]
+
+    os.kill(pid, signal.SIGKILL)
+    for number in range(3):
+        await bob.ask(action="chat", room=room, id=f"m{number}", text=f"t{number}", ref=f"c{number}")
+    welcome = await ana.resume(gateways[1])
+
+    assert welcome["resumed"]
+    assert await chats(ana, 3) == ["t0", "t1", "t2"]
+    assert not [frame for frame in bob.frames[before:] if frame["type"].startswith("member")]
+
+    def away() -> str | None:
+        part = two.part("gateway", 0)
+        return None if part["ready"] and part["pid"] != pid else "the gateway is not back"
+
+    await eventually(away, within=20)
