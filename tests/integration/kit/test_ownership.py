@@ -51,7 +51,7 @@ class OwnershipContract:
 
         silence = await equals_an_undisturbed_run(replicas)
 
-        assert silence < 2500
+        assert silence < 1000
 
     @pytest.mark.parametrize("fault", ["delivered", "published"])
     async def test_a_killed_owner_is_replaced_and_nothing_is_lost_or_doubled(

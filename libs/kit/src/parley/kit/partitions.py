@@ -12,10 +12,11 @@ only forgotten.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
+from nats.aio.msg import Msg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -29,6 +30,7 @@ from parley.kit.purge import READERS, Purge
 from parley.kit.state import State, Store
 from parley.kit.watch import Watch
 from parley.kit.writer import Writer, writing
+from parley.protocol import subjects
 
 RENEW_SECONDS: Final = 1.0
 _HUNGRY_SECONDS: Final = 0.1
@@ -72,6 +74,7 @@ class Owned:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._leaving: set[int] = set()
         """Partitions that are being given back."""
+        self._look = asyncio.Event()
         self._free = count
         self._away = "The first look at PostgreSQL is still to come."
 
@@ -106,7 +109,13 @@ class Owned:
                     _log.warning("PostgreSQL is away; our partitions stay ours", error=str(error))
                 self._away = "PostgreSQL does not answer."
                 pause = RENEW_SECONDS
-            await asyncio.sleep(pause)
+            self._look.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), pause)
+
+    async def look(self, _: Msg) -> None:
+        """Look at once: another replica says that it has given something back."""
+        self._look.set()
 
     async def close(self) -> None:
         """Give everything back at once, after a last checkpoint."""
@@ -209,6 +218,7 @@ class Owned:
                 self.checkpoints.forget(owner)
                 del self._owners[owner.partition], self._tasks[owner.partition]
             self._leaving.discard(owner.partition)
+        await self._bus.say(subjects.free(self._service), b"")
         _log.info("gave back", partitions=[owner.partition for owner in owners])
 
 
@@ -245,6 +255,7 @@ async def partitions(
         owned = Owned(bus, db, writer, group, service=service, count=count, store=store, tables=tables, classes=classes)
         watch = Watch(bus, writer, service, owned.running)
         purge = Purge(bus, db, tables, service, owned.running, watch.tick, readers)
+        hears = await bus.client.subscribe(subjects.free(service), cb=owned.look)
         tasks = [group.create_task(work) for work in (owned.keep(), owned.checkpoints.run(), watch.run(), purge.run())]
         try:
             yield owned
@@ -252,4 +263,5 @@ async def partitions(
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            await hears.unsubscribe()
             await owned.close()

@@ -4,6 +4,7 @@ parley.in.<partition>.<class>      clients did something; one owner per service 
 parley.out.<gateway>               write these to those connections
 parley.events.<app>.<type...>      a public fact; kept for days
 parley.route.<app>.<route>         a backend's function behind a route
+parley.free.<service>              partitions were given back: whoever wants some, look now
 """
 
 import re
@@ -82,3 +83,8 @@ def events_of(app: str) -> str:
 def route(app: str, key: str) -> str:
     """Where a backend's function behind the route *key* of *app* listens."""
     return f"parley.route.{token(app)}.{escaped(key)}"
+
+
+def free(service: str) -> str:
+    """Where replicas of a service tell each other that partitions have no owner."""
+    return f"parley.free.{token(service)}"
