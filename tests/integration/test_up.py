@@ -300,6 +300,20 @@ async def test_ports_are_free_ones_unless_set(light: Instance, nats_server: Serv
     ]
 
 
+async def test_a_second_ctrl_c_ends_everything_at_once(light: Instance) -> None:
+    light.env["STAND_IN_STUBBORN"] = "rooms"
+    await light.start()
+    pids = light.pids
+    light.process.send(signal.SIGINT)
+    await eventually(lambda: light.says("history-0    stopped"))
+    assert light.process.running
+
+    light.process.send(signal.SIGINT)
+
+    assert await light.process.ended() == 0
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+
+
 async def test_a_long_log_is_begun_anew(light: Instance) -> None:
     logs = light.folder / "logs"
     logs.mkdir(parents=True)

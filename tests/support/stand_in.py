@@ -10,6 +10,7 @@ Supervision and the front door are tested with it, because it starts in no time 
 import asyncio
 import json
 import os
+import signal
 import sys
 
 name = sys.argv[1]
@@ -46,6 +47,8 @@ async def main() -> None:
         return
     if os.environ.get("STAND_IN_REFUSES") == name:
         sys.exit(f"{name} does not feel like it.")
+    if os.environ.get("STAND_IN_STUBBORN") == name:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ports = [os.environ[f"{name.upper()}_HTTP_PORT"], *([os.environ["GATEWAY_PORT"]] if name == "gateway" else [])]
     for port in ports:
         await asyncio.start_server(serve, "127.0.0.1", int(port))

@@ -95,6 +95,32 @@ def token(
     typer.echo(mint(sub, in_app, room or [], [grant for grant, wanted in asked.items() if wanted], lifetime))
 
 
+@app.command()
+def tail(
+    in_app: Annotated[str | None, typer.Option("--app", metavar="APP", help="Only this app's; by default all.")] = None,
+    types: Annotated[
+        str, typer.Option("--type", metavar="TYPE", help="Only these: 'room.joined', 'room.*', 'call.*'.")
+    ] = ">",
+    room: Annotated[str | None, typer.Option(metavar="ROOM", help="Only what happens in this room.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Begin in the past: 90s, 10m, 12h, 7d, or a time.")
+    ] = None,
+    nats: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where NATS is; by default the one of what runs on PARLEY_DATA.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on a terminal, too.")] = False,
+) -> None:
+    """
+    Follow the public events; Ctrl-C ends it.
+
+    Coloured lines on a terminal, JSON lines in a pipe: each the CloudEvent as backends read it.
+    """
+    from parley.cli.tail import Wanted, since_of
+    from parley.cli.tail import tail as run
+
+    run(Wanted(in_app, types, room, since_of(since)), nats, as_json=as_json)
+
+
 def main() -> None:
     """Run a command."""
     telling(app)

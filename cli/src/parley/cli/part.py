@@ -26,10 +26,6 @@ Check = Callable[[int], Awaitable[str | None]]
 """Given its process id, returns None when the part is ready, else what is missing."""
 
 
-async def nothing() -> None:
-    """Prepare nothing."""
-
-
 @dataclass(frozen=True)
 class Spec:
     """What a part is: how it is started, where it listens, how one knows that it is ready."""
@@ -37,15 +33,14 @@ class Spec:
     name: str
     replica: int
     program: Callable[[], Program]
-    """What to run; asked at each start, once prepared."""
+    """What to run; asked at each start."""
     check: Check
     address: str | None = None
     """``host:port`` where clients of its own protocol connect."""
     http: str | None = None
     """``host:port`` of its HTTP."""
     needs: tuple[str, ...] = ()
-    """Names of the parts (and steps) that come before it."""
-    prepare: Callable[[], Awaitable[None]] = nothing
+    """Names of the parts (and steps) that come before it, where there are such."""
 
 
 @dataclass
@@ -86,7 +81,6 @@ class Part:
         deaths = 0
         while True:
             self._say("starts")
-            await self.spec.prepare()
             self.process = process = Process(self.spec.program())
             began = asyncio.get_running_loop().time()
             await self._watch(process, began)

@@ -60,13 +60,7 @@ class Planner:
         control = f"{LOOPBACK}:{self._port()}"
         servers: list[Embedded] = []
         if not settings.nats_url:
-            servers.append(
-                Nats(
-                    self._instance.folder / "nats",
-                    port=self._nats_port(),
-                    log=self._log("nats"),
-                )
-            )
+            servers.append(Nats(self._instance.folder / "nats", port=self._nats_port(), log=self._log("nats")))
         if not settings.database_url:
             port = self._own_port("PARLEY_POSTGRES_PORT", settings.postgres_port)
             servers.append(Postgres(self._instance.folder / "postgres", port=port, log=self._log("postgres")))
@@ -81,9 +75,7 @@ class Planner:
             "NATS_URL": nats,
             "DATABASE_URL": database,
         }
-        services = [
-            self._service(name, n, shared, bool(urls.get("nats"))) for name in SERVICES for n in range(scale[name])
-        ]
+        services = [self._service(name, n, shared) for name in SERVICES for n in range(scale[name])]
         return Plan(
             front_door=front_door,
             control=control,
@@ -93,7 +85,7 @@ class Planner:
             migrations=Program(MIGRATIONS, tuple(self._command(MIGRATIONS)), self._log(MIGRATIONS), env=shared),
         )
 
-    def _service(self, name: str, replica: int, shared: Mapping[str, str], embedded_nats: bool) -> Spec:
+    def _service(self, name: str, replica: int, shared: Mapping[str, str]) -> Spec:
         prefix = name.upper()
         http = f"{LOOPBACK}:{self._service_port(f'{prefix}_HTTP_PORT', replica)}"
         env = {**shared, f"{prefix}_HOST": LOOPBACK, f"{prefix}_HTTP_PORT": http.rpartition(":")[2]}
@@ -102,7 +94,7 @@ class Planner:
             address = f"{LOOPBACK}:{self._service_port('GATEWAY_PORT', replica)}"
             env["GATEWAY_PORT"] = address.rpartition(":")[2]
         program = Program(name, tuple(self._command(name)), self._log(f"{name}-{replica}"), env=env)
-        needs = (*(["nats"] if embedded_nats else []), *([] if name == "gateway" else [MIGRATIONS]))
+        needs = ("nats",) if name == "gateway" else ("nats", MIGRATIONS)
         return Spec(name, replica, lambda: program, _answers(http), address=address, http=http, needs=needs)
 
     def _caddy(self, front_door: str, control: str, services: Sequence[Spec]) -> Spec:
