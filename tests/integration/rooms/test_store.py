@@ -54,7 +54,7 @@ async def test_what_is_loaded_is_what_was_saved(db):
         other = await store.load(connection, 4)
 
     assert rows_of(loaded) == rows_of(partition.rooms)
-    assert rows_of(other) == [{}] * 6
+    assert rows_of(other) == [{}] * 8
 
 
 async def test_a_loaded_partition_goes_on_with_the_same_words(db):

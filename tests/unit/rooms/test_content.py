@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.rooms.content import step
+from parley.rooms.content import Signaling, read
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,19 @@ from parley.rooms.content import step
     ],
 )
 def test_a_shape_is_told(said, expected):
-    assert step(json.dumps(said).encode()) == expected
+    told = read(json.dumps(said).encode())
+
+    assert (told and told.step) == expected
 
 
 @given(st.binary())
 def test_anything_else_passes(data):
-    assert step(b"offer" + data) is None
+    assert read(b"offer" + data) is None
+
+
+def test_what_tells_negotiations_apart_is_read():
+    description = {"description": {"type": "offer", "sdp": "v=0"}}
+    candidate = {"candidate": {"candidate": "c", "usernameFragment": "u1"}}
+
+    assert read(json.dumps(description).encode()) == Signaling("offer", sdp="v=0")
+    assert read(json.dumps(candidate).encode()) == Signaling("candidate", ufrag="u1")

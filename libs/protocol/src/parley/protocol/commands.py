@@ -99,6 +99,8 @@ class Asked(FromConnection, kw_only=True, frozen=True, tag="asked"):
     """As in `Opened`: a room's partition may never have seen that."""
     touched: int = 0
     """With `Signal`: bit p is set if the sender has touched partition p, so where rooms that hold both may be."""
+    answer_ms: int = 30_000
+    """With what may be an offer: how long the other side has to answer."""
 
 
 class Remove(Command, kw_only=True, frozen=True, tag="remove"):

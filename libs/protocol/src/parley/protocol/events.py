@@ -123,6 +123,15 @@ class NegotiationAnswered(Data, kw_only=True, frozen=True):
     to: str | None
 
 
+class NegotiationFailed(Data, kw_only=True, frozen=True):
+    """An SDP offer was not answered in time."""
+
+    room: str | None
+    connection_id: str
+    """Who offered."""
+    to: str | None
+
+
 class Participant(Struct, frozen=True, rename="camel"):
     """Somebody's part in a call."""
 
@@ -172,6 +181,7 @@ TYPES: Final[dict[str, type[Data]]] = {
     "call.ended": CallEnded,
     "negotiation.offered": NegotiationOffered,
     "negotiation.answered": NegotiationAnswered,
+    "negotiation.failed": NegotiationFailed,
     "message.posted": MessagePosted,
     "event.failed": EventFailed,
 }

@@ -135,6 +135,7 @@ def _rules(settings: Settings) -> Rules:
         rate=Rate(settings.frames_per_second, settings.frames_burst, settings.flood_seconds),
         rooms=settings.rooms_per_connection,
         capacity=settings.room_capacity,
+        answer_ms=round(settings.answer_seconds * 1000),
     )
 
 

@@ -52,6 +52,8 @@ class Rules(Struct, frozen=True):
     """How many rooms a connection may be in."""
     capacity: int = 1000
     """How many members a room may have."""
+    answer_ms: int = 30_000
+    """How long an offer may wait for its answer before it counts as failed."""
 
 
 class Publish(Struct, frozen=True, gc=False):
@@ -334,6 +336,7 @@ class Session:
             capacity=self._rules.capacity if isinstance(request, ask.Join) else 0,
             resumable=self.dialect.resumable and (first or isinstance(request, ask.Join)),
             touched=self._touched if isinstance(request, ask.Signal) else 0,
+            answer_ms=self._rules.answer_ms,
         )
         return Publish((partition,), command)
 

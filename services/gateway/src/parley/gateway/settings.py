@@ -33,6 +33,8 @@ class Settings(Common, frozen=True, kw_only=True):
     """Rooms a connection may be in at the same time."""
     room_capacity: Count = 1000
     """Members a room may have."""
+    answer_seconds: Seconds = 30
+    """How long an offer may wait for its answer before `negotiation.failed` is announced."""
     heartbeat_seconds: Annotated[float, Meta(ge=0.1)] = 25
     """Between two pings; two that are missed close the socket with 4009."""
     grace_seconds: Seconds = 30

@@ -82,6 +82,7 @@ def leave(rows: Rows, key: RoomKey, connection: str, reason: Reason, at: Place) 
     room = rows.advance(key)
     room = replace(room, size=room.size - 1, offerer=None if room.offerer == connection else room.offerer)
     rows.rooms[key] = room
+    rows.negotiations.answered(connection, "", name)
     left = says.MemberLeft(room=name, position=room.position, connection_id=connection, reason=reason)
     rows.keep(key, room.position, left)
     yield rows.fact(

@@ -30,7 +30,16 @@ class Rooms:
     def tables(self) -> Sequence[Table[Any, Any]]:
         """Everything that a checkpoint writes."""
         rows = self.rows
-        return (rows.registry.connections, rows.registry.lost, rows.rooms, rows.members, rows.window, rows.known)
+        return (
+            rows.registry.connections,
+            rows.registry.lost,
+            rows.rooms,
+            rows.members,
+            rows.window,
+            rows.known,
+            rows.negotiations.sides,
+            rows.negotiations.offers,
+        )
 
     def gateways(self) -> Iterable[tuple[str, bool]]:
         """Return the gateways that live connections of this partition are on, and whether they count as lost."""
@@ -38,8 +47,8 @@ class Rooms:
         return [(gateway, gateway in registry.lost) for gateway in registry.connections.of_gateway]
 
     def waiting(self) -> bool:
-        """Whether ticks are wanted: a grace is running."""
-        return len(self.rows.registry.lost) > 0
+        """Whether ticks are wanted: a grace is running, or an offer waits for its answer."""
+        return len(self.rows.registry.lost) > 0 or len(self.rows.negotiations.offers) > 0
 
     def reduce(self, event: CloudEvent[c.AnyCommand], at: Place) -> Iterator[Output]:  # noqa: C901, PLR0912
         """Return what a command brings about."""
@@ -71,6 +80,7 @@ class Rooms:
                 rows.registry.gateway_back(gateway)
             case c.Tick():
                 yield from self._ended(rows.registry.tick(at), "expired", CloseCode.RESTART, at)
+                yield from talk.unanswered(rows, at)
             case c.PostToConnection() as command:
                 yield from talk.post_to_connection(rows, command)
             case c.PostToRoom() as command:
@@ -78,6 +88,7 @@ class Rooms:
             case c.RemoveMember() as command:
                 yield from self._remove_member(command, at)
             case c.Negotiated() as command:
+                rows.negotiations.answered(*command.pair)
                 yield from calls.answered(rows, command, at)
             case c.Calling() | c.InRoom():
                 pass  # presence's

@@ -12,6 +12,7 @@ from parley.protocol.outputs import Deliver, Fact, Forward
 from parley.protocol.registry import Registry
 from parley.protocol.says import AnySay, Missed
 from parley.protocol.table import Table
+from parley.rooms.negotiation import Negotiations
 from parley.rooms.room import Kept, Known, Members, Room, RoomKey, Window
 
 
@@ -26,6 +27,7 @@ class Rows:
         self.members = Members()
         self.window = Window()
         self.known: Table[str, Known] = Table()
+        self.negotiations = Negotiations()
 
     def fact(self, key: RoomKey, data: Data) -> Fact:
         """Announce something of a room, with the next of its sequence."""
@@ -72,7 +74,8 @@ class Rows:
         self.known[connection] = Known(connection, profile)
 
     def forget(self, connection: str) -> None:
-        """Forget how a connection presented itself; it is closed."""
+        """Forget how a connection presented itself, and what it had begun with others; it is closed."""
+        self.negotiations.forget(connection)
         if connection in self.known:
             del self.known[connection]
 

@@ -87,4 +87,25 @@ known: Final = sa.Table(
     sa.Column("profile", JSONB, nullable=False),
 )
 
+sides: Final = sa.Table(
+    "sides",
+    metadata,
+    _partition(),
+    sa.Column("sender", sa.Text, primary_key=True),
+    sa.Column("to", sa.Text, primary_key=True),
+    sa.Column("current", ARRAY(sa.Text), nullable=False),
+    sa.Column("earlier", ARRAY(sa.Text), nullable=False),
+)
+
+offers: Final = sa.Table(
+    "offers",
+    metadata,
+    _partition(),
+    sa.Column("offerer", sa.Text, primary_key=True),
+    sa.Column("to", sa.Text, primary_key=True),
+    sa.Column("room", sa.Text, primary_key=True),
+    sa.Column("app", sa.Text, nullable=False),
+    sa.Column("due", sa.BigInteger, nullable=False),
+)
+
 ownership: Final = ownership_tables(metadata)

@@ -15,7 +15,8 @@ from parley.protocol.envelope import Place
 from parley.protocol.outputs import Fact, Forward, Output, Reply
 from parley.protocol.requests import NULL, Chat, Relay, Send, Signal
 from parley.rooms import calls
-from parley.rooms.content import step
+from parley.rooms.content import Signaling, read
+from parley.rooms.negotiation import Offer
 from parley.rooms.room import RoomKey
 from parley.rooms.rows import Rows
 
@@ -31,11 +32,11 @@ def send(rows: Rows, command: Asked, request: Send, at: Place) -> Iterator[Outpu
     if (*key, command.connection) not in rows.members:
         yield from _not_member(rows, command, request.ref, request.room)
         return
-    data = bytes(request.data)
     yield from rows.to_members(
         key, says.Message(room=request.room, from_=command.connection, data=request.data), but=command.connection
     )
-    yield from _negotiation(rows, key, command.connection, data, at)
+    if (said := read(bytes(request.data))) is not None:
+        yield from _negotiation(rows, key, command, said, at)
     if request.ref is not None:
         yield from rows.to(command.connection, says.Ok(ref=request.ref))
 
@@ -46,13 +47,14 @@ def relay(rows: Rows, command: Asked, request: Relay, at: Place) -> Iterator[Out
     if key not in rows.rooms:
         return
     data = request.text.encode()
-    if step(data) is None:
+    said = read(data)
+    if said is None:
         user = _user(command)
         yield from _post(rows, key, command.connection, user, f"{at.sequence:x}-{at.index:x}", request.text, NULL, at)
         return
     message = says.Message(room=request.room, from_=command.connection, data=Raw(_encode(request.text)))
     yield from rows.to_members(key, message, but=command.connection)
-    yield from _negotiation(rows, key, command.connection, data, at)
+    yield from _negotiation(rows, key, command, said, at)
 
 
 def chat(rows: Rows, command: Asked, request: Chat, at: Place) -> Iterator[Output]:
@@ -102,24 +104,26 @@ def signal(rows: Rows, command: Asked, request: Signal, at: Place) -> Iterator[O
         gone = "That connection has closed."
         yield from rows.to(command.connection, says.Error(ref=request.ref, code=ErrorCode.GONE, message=gone))
         return
-    yield from rows.to(request.to, says.SignalFrom(from_=command.connection, data=request.data))
-    match step(bytes(request.data)):
-        case "offer":
-            yield Fact(
-                events.NegotiationOffered(app=command.app, room=None, connection_id=command.connection, to=request.to),
-                subject=command.connection,
-            )
-        case "answer":
-            yield Fact(
-                events.NegotiationAnswered(app=command.app, room=None, connection_id=command.connection, to=request.to),
-                subject=command.connection,
-            )
-            pair = Negotiated(app=command.app, pair=(request.to, command.connection), time=at.time)
-            for partition in range(rows.partitions):
-                if command.touched >> partition & 1:
-                    yield Forward(partition, pair)
+    said = read(bytes(request.data))
+    if said is None or not rows.negotiations.stale(command.connection, request.to, said):
+        yield from rows.to(request.to, says.SignalFrom(from_=command.connection, data=request.data))
+    if said is not None:
+        yield from _direct_negotiation(rows, command, request.to, said, at)
     if request.ref is not None:
         yield from rows.to(command.connection, says.Ok(ref=request.ref))
+
+
+def unanswered(rows: Rows, at: Place) -> Iterator[Output]:
+    """Announce the offers that nobody has answered in time."""
+    for offer in rows.negotiations.overdue(at.time):
+        key = (offer.app, offer.room)
+        failed = events.NegotiationFailed(
+            app=offer.app, room=offer.room or None, connection_id=offer.offerer, to=offer.to or None
+        )
+        if not offer.room:
+            yield Fact(failed, subject=offer.offerer)
+        elif key in rows.rooms:
+            yield rows.fact(key, failed)
 
 
 def post_to_connection(rows: Rows, command: PostToConnection) -> Iterator[Output]:
@@ -168,20 +172,39 @@ def _post(
     yield from rows.to_members(key, posted)
 
 
-def _negotiation(rows: Rows, key: RoomKey, sender: str, data: bytes, at: Place) -> Iterator[Output]:
+def _negotiation(rows: Rows, key: RoomKey, command: Asked, said: Signaling, at: Place) -> Iterator[Output]:
     """Note what step of a negotiation has passed to a whole room."""
-    room = rows.rooms[key]
-    match step(data):
+    room, sender = rows.rooms[key], command.connection
+    match said.step:
         case "offer":
             rows.rooms[key] = replace(room, offerer=sender)
+            if room.size > 1:
+                rows.negotiations.offered(Offer(sender, "", room.name, room.app, at.time + command.answer_ms))
             yield rows.fact(key, events.NegotiationOffered(app=room.app, room=room.name, connection_id=sender, to=None))
         case "answer":
-            yield rows.fact(
-                key, events.NegotiationAnswered(app=room.app, room=room.name, connection_id=sender, to=room.offerer)
-            )
             offerer = room.offerer
-            if offerer is not None and offerer != sender and (*key, sender) in rows.members:
-                yield from calls.pair(rows, key, offerer, sender, at)
+            yield rows.fact(
+                key, events.NegotiationAnswered(app=room.app, room=room.name, connection_id=sender, to=offerer)
+            )
+            if offerer is not None and offerer != sender:
+                rows.negotiations.answered(offerer, "", room.name)
+                if all((*key, one) in rows.members for one in (offerer, sender)):
+                    yield from calls.pair(rows, key, offerer, sender, at)
+
+
+def _direct_negotiation(rows: Rows, command: Asked, to: str, said: Signaling, at: Place) -> Iterator[Output]:
+    """Note what step of a negotiation has passed from one connection to another."""
+    app, sender = command.app, command.connection
+    match said.step:
+        case "offer":
+            rows.negotiations.offered(Offer(sender, to, "", app, at.time + command.answer_ms))
+            yield Fact(events.NegotiationOffered(app=app, room=None, connection_id=sender, to=to), subject=sender)
+        case "answer":
+            yield Fact(events.NegotiationAnswered(app=app, room=None, connection_id=sender, to=to), subject=sender)
+            pair = Negotiated(app=app, pair=(to, sender), time=at.time)
+            for partition in range(rows.partitions):
+                if command.touched >> partition & 1:
+                    yield Forward(partition, pair)
 
 
 def _not_member(rows: Rows, command: Asked, ref: str | None, room: str) -> Iterator[Output]:

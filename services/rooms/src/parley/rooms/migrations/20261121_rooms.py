@@ -46,5 +46,17 @@ def upgrade() -> None:
             partition smallint not null, id text not null, profile jsonb not null,
             primary key (partition, id)
         )""")
+    op.execute("""
+        create table sides (
+            partition smallint not null, sender text not null, "to" text not null,
+            current text[] not null, earlier text[] not null,
+            primary key (partition, sender, "to")
+        )""")
+    op.execute("""
+        create table offers (
+            partition smallint not null, offerer text not null, "to" text not null, room text not null,
+            app text not null, due bigint not null,
+            primary key (partition, offerer, "to", room)
+        )""")
     for table in ownership:
         table.create(op.get_bind())
