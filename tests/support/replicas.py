@@ -42,25 +42,29 @@ class Replicas:
         self.sent = 0
         self._urls = {"NATS_URL": nats_url, "DATABASE_URL": database_url}
         self._folder = folder
+        self._started = 0
+        self._fault_of: dict[Child, Path] = {}
 
     async def start(self) -> Child:
         """Start another replica; it has found its share once `spread` says so."""
-        number = len(self.children)
+        self._started += 1
+        fault = self._folder / f"fault-{self._started}"
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-P", str(ledger.__file__)),
-            env={"PATH": os.environ["PATH"], "LEDGER_FAULT": str(self._folder / f"fault-{number}"), **self._urls},
+            env={"PATH": os.environ["PATH"], "LEDGER_FAULT": str(fault), **self._urls},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         child = Child(process, self._folder)
         self.children.append(child)
+        self._fault_of[child] = fault
         await eventually(lambda: None if child.said else f"not started: {child.errors}", within=15)
         return child
 
     def break_at(self, child: Child, fault: str) -> None:
         """Have a replica kill itself as soon as it comes to *fault*."""
-        (self._folder / f"fault-{self.children.index(child)}").write_text(fault)
+        self._fault_of[child].write_text(fault)
 
     async def spread(self, *counts: int) -> None:
         """Wait until the replicas own so many partitions each, and nobody owns none."""

@@ -53,19 +53,18 @@ class OwnershipContract:
 
         assert silence < 1000
 
-    @pytest.mark.parametrize("fault", ["delivered", "published"])
+    @pytest.mark.parametrize(("fault", "others"), [("delivered", 1), ("published", 2)])
     async def test_a_killed_owner_is_replaced_and_nothing_is_lost_or_doubled(
-        self, replicas: Replicas, fault: str
+        self, replicas: Replicas, fault: str, others: int
     ) -> None:
         """Killed between a delivery and its acknowledgement; between publishing and the checkpoint."""
-        victim = await replicas.start()
-        await replicas.start()
-        await replicas.spread(2, 2)
+        victim, *_ = await asyncio.gather(*(replicas.start() for _ in range(1 + others)))
+        await replicas.spread(*([2, 2] if others == 1 else [2, 1, 1]))
         async with replicas.traffic():
             await until_sent(replicas, 300)
             replicas.break_at(victim, fault)
             assert await victim.ended() == -signal.SIGKILL
-            await replicas.spread(0, 4)
+            await replicas.spread(*([0, 4] if others == 1 else [0, 2, 2]))
             await until_sent(replicas, 300)
 
         silence = await equals_an_undisturbed_run(replicas)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import sqlalchemy as sa
+from nats.js.api import DiscardPolicy
 from nats.js.errors import KeyNotFoundError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from support import ledger
@@ -16,7 +17,7 @@ from support.eventually import eventually
 from support.replicas import Replicas, equals_an_undisturbed_run, post, put, until_sent
 
 from parley.cli.embedded import Nats, Server
-from parley.kit import owner, purge
+from parley.kit import owner, ownership, purge
 from parley.kit.bus import Bus, nats_bus
 from parley.kit.db import database
 from parley.kit.partitions import Owned, partitions
@@ -136,6 +137,50 @@ async def test_an_owner_stops_reading_when_too_much_is_unsaved(
 
             await own_postgres.start()
             await eventually(lambda: None if notes(owned, 1)["room"] > stored else "does not go on", within=10)
+
+
+async def test_an_owner_that_has_not_heard_for_long_that_it_is_one_says_nothing(
+    bus: Bus, db: AsyncEngine, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have slept for so long that EVENTS would not know a repetition any more."""
+
+    async def fails(*_: object) -> None:
+        raise OSError("PostgreSQL is away for the keeper alone")
+
+    async def said() -> int:
+        return len(await Replicas(bus, db, "", "", Path()).read("EVENTS", ">"))
+
+    async with owning(bus, db) as owned:
+        with monkeypatch.context() as patch:
+            patch.setattr(ownership, "renew", fails)
+            patch.setattr(owner, "BOUND_SECONDS", 1.0)
+            await eventually(lambda: None if owned.check() else "still renews")
+            await asyncio.sleep(1.0)  # the bound
+            await put(writer, 1, post("room", "ana", "1"))
+            await eventually(lambda: None if notes(owned, 1).get("room") == 1 else "not reduced")
+            assert await said() == 0
+
+        async def has_said() -> str | None:
+            return None if await said() == 1 else "nothing is said"
+
+        await eventually(has_said)
+
+
+async def test_a_stream_that_is_full_holds_an_owner_up_and_does_not_end_it(
+    bus: Bus, db: AsyncEngine, writer: Writer
+) -> None:
+    config = (await bus.js.stream_info(subjects.DELIVERIES)).config
+    config.discard = DiscardPolicy.NEW
+    config.max_msgs = 1
+    await bus.js.update_stream(config)
+    async with owning(bus, db) as owned:
+        for number in (2, 4, 6):
+            await put(writer, 1, post("room", "ana", str(number)))
+        await eventually(lambda: None if notes(owned, 1).get("room") else "not reduced")
+        config.max_msgs = -1
+        await bus.js.update_stream(config)
+
+        await eventually(lambda: written(db, 3))
 
 
 async def test_a_partition_that_another_has_taken_is_forgotten(bus: Bus, db: AsyncEngine, writer: Writer) -> None:

@@ -7,12 +7,12 @@ in the same words. A checkpoint is taken between two readings and written while 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import structlog
 
-from parley.kit.bus import Bus
+from parley.kit.bus import Bus, LogFullError, Message
 from parley.kit.ownership import Claim, Progress
 from parley.kit.reader import Reader, StreamReplacedError, reading
 from parley.kit.rounds import Round, Rules
@@ -26,6 +26,12 @@ For how long an owner goes on without a checkpoint, or without hearing that the 
 
 Far below the time for which EVENTS and gateways know a repetition when they see one.
 """
+
+FAR_BEHIND: Final = 2000
+"""Entries behind the log at which an owner that was level is so no longer: seconds of work."""
+
+FULL_SECONDS: Final = 0.5
+"""How often a stream that is full is asked again."""
 
 _log = structlog.get_logger("parley.owner")
 
@@ -62,14 +68,20 @@ class Owner:
         """When the first entry was read that is in no snapshot yet."""
         self._unsaved_since: float | None = None
         """When the first entry was read of the snapshot that is being written."""
+        self._has_caught_up = False
         self._wanted = False
         self._taken: Snapshot | None = None
         self._news = asyncio.Event()
 
     @property
     def level(self) -> bool:
-        """Whether everything that was stored when we last looked has been reduced and said."""
-        return self._reader is not None and self._reader.level and self._at_rest
+        """Whether everything that was stored has been reduced and said; under load, whether we are not far behind."""
+        behind = None if self._reader is None else self._reader.behind
+        if behind is None or behind > FAR_BEHIND:
+            self._has_caught_up = False
+        elif behind == 0 and self._at_rest:
+            self._has_caught_up = True
+        return self._has_caught_up
 
     @property
     def state(self) -> State | None:
@@ -97,6 +109,12 @@ class Owner:
         """Have the loop end as soon as what is in hand has been said."""
         self._stopping = True
         if self._at_rest and self._task is not None:
+            self._task.cancel()
+
+    def forget(self) -> None:
+        """End at once: the partition is another's."""
+        self._stopping = True  # nats-py may swallow a cancellation
+        if self._task is not None:
             self._task.cancel()
 
     def renewed(self) -> None:
@@ -155,18 +173,28 @@ class Owner:
     async def _say(self, round_: Round) -> None:
         await self._is_still_mine()
         if round_.facts:
-            await self._bus.publish_all(round_.facts)
+            await self._store(round_.facts)
         stored = [
             self._writer.put_encoded(command.partition, command.kind, command.event) for command in round_.forwards
         ]
         for wave in round_.waves(self.partition, self._bus.max_batch):
-            await self._bus.publish_all(wave)
+            await self._store(wave)
         for future in stored:
             await future
         for subject, body in round_.replies:
             await self._bus.say(subject, body)
         for span in round_.spans:
             span.end()
+
+    async def _store(self, messages: Sequence[Message]) -> None:
+        while True:
+            try:
+                await self._bus.publish_all(messages)
+            except LogFullError:
+                _log.error("a stream is full; make room, or nothing can be said", subject=messages[0].subject)
+                await asyncio.sleep(FULL_SECONDS)
+            else:
+                return
 
     async def _is_still_mine(self) -> None:
         """Wait while we have not heard for too long that the partition is ours; we may have slept."""

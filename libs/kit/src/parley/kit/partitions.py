@@ -191,6 +191,7 @@ class Owned:
         self.checkpoints.forget(owner)
         del self._owners[owner.partition]
         self._leaving.discard(owner.partition)
+        owner.forget()
         self._tasks.pop(owner.partition).cancel()
 
     async def _give_back(self, which: list[int]) -> None:

@@ -111,7 +111,10 @@ class _Tap:
 
     async def take(self, limit: int) -> list[Entry]:
         """Hand out what is there, oldest first, and let the server go on."""
-        taken = self.entries
+        if self._owed and self.bytes - sum(len(entry.payload) for entry in self.entries[:limit]) <= _PAUSED_BYTES:
+            owed, self._owed = self._owed, ""
+            await self._go_on(owed)
+        taken = self.entries  # from here on nothing is awaited: who cancels this loses nothing
         if len(taken) > limit:
             taken, self.entries = taken[:limit], taken[limit:]
             self.bytes -= sum(len(entry.payload) for entry in taken)
@@ -120,9 +123,6 @@ class _Tap:
             self.bytes = 0
             if not self.doubt:
                 self.news.clear()
-        if self._owed and self.bytes <= _PAUSED_BYTES:
-            owed, self._owed = self._owed, ""
-            await self._go_on(owed)
         return taken
 
     async def close(self) -> None:
@@ -188,8 +188,13 @@ class Reader:
     @property
     def level(self) -> bool:
         """Whether everything that was stored has been handed out, as far as the server has told us."""
+        return self.behind == 0
+
+    @property
+    def behind(self) -> int | None:
+        """How many entries are still to be handed out, as far as the server has told us; None if we don't know."""
         tap = self._tap
-        return tap is not None and not tap.doubt and not tap.entries and tap.behind == 0
+        return None if tap is None or tap.doubt or tap.behind < 0 else tap.behind + len(tap.entries)
 
     async def next(self, limit: int = AT_ONCE) -> list[Entry]:
         """

@@ -202,6 +202,8 @@ class Rules:
         except Exception as error:  # noqa: BLE001 - whatever it is, one frame must not stop a partition
             self._undo()
             self._told = told
+            if telemetry.recording():
+                said.spans[-1].set("error.type", type(error).__name__)
             _log.exception("an event failed; it has changed nothing", id=event.id, type=event.type, place=repr(at))
             try:
                 mine = self._encoded(self.state.failed(event, at, error), at, traceparent)
