@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from functools import partial
@@ -18,6 +17,7 @@ from support.eventually import eventually
 from support.instance import Instance
 
 from parley.cli.embedded import Server
+from parley.cli.embedded.ports import free_port, port_is_free
 
 PARTS = ["nats", "postgres", "gateway", "presence", "rooms", "history", "caddy"]
 KEYS = {"name", "replica", "pid", "address", "http", "ready", "status", "restarts"}
@@ -289,7 +289,7 @@ async def test_replicas_share_the_front_door_and_one_may_die(light: Instance) ->
 
 
 async def test_ports_are_free_ones_unless_set(light: Instance, nats_server: Server) -> None:
-    port = _free_port()
+    port = next(port for port in iter(free_port, None) if port_is_free("127.0.0.1", port + 1))
     light.env |= {"GATEWAY_PORT": str(port)}
 
     await light.start("gateway=2")
@@ -323,10 +323,3 @@ async def test_a_long_log_is_begun_anew(light: Instance) -> None:
 
     assert (logs / "rooms-0.log").stat().st_size < 1_000_000
     assert (logs / "rooms-0.log.1").stat().st_size == 11_000_000
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
