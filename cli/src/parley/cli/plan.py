@@ -21,6 +21,8 @@ SERVICES = ("gateway", "presence", "rooms", "history")
 MIGRATIONS = "migrations"
 OK = 200
 NATS_PORT = 4222
+DRAIN_SECONDS = "2"
+"""On one machine clients mostly have nowhere else to go; Ctrl-C should not wait for them."""
 
 Command = Callable[[str], Sequence[str]]
 """Given what is to be started, returns the words that start it."""
@@ -93,6 +95,7 @@ class Planner:
         if name == "gateway":
             address = f"{LOOPBACK}:{self._service_port('GATEWAY_PORT', replica)}"
             env["GATEWAY_PORT"] = address.rpartition(":")[2]
+            env.setdefault("GATEWAY_DRAIN_SECONDS", DRAIN_SECONDS)
         program = Program(name, tuple(self._command(name)), self._log(f"{name}-{replica}"), env=env)
         needs = ("nats",) if name == "gateway" else ("nats", MIGRATIONS)
         return Spec(name, replica, lambda: program, _answers(http), address=address, http=http, needs=needs)
