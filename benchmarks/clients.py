@@ -125,13 +125,9 @@ class Crowd:
         await asyncio.wait((self._trouble,), timeout=seconds)
         self.look()
 
-    def tokens(self, number: int) -> list[str]:
-        """Return tokens for so many clients."""
-        return list(islice(self._tokens, number))
-
-    async def connect(self, tokens: int | list[str], within: float = 60) -> Sequence[Client]:
-        """Return one more client for each token (or so many with fresh ones), once all have been welcomed."""
-        waiting = self.tokens(tokens) if isinstance(tokens, int) else tokens
+    async def connect(self, number: int, within: float = 60) -> Sequence[Client]:
+        """Return *number* more clients once all have been welcomed."""
+        waiting = list(islice(self._tokens, number))
         fresh: list[Client] = []
 
         async def knock() -> None:

@@ -6,9 +6,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from itertools import islice
 from statistics import median
 
 from benchmarks.clients import Client, Crowd
+from benchmarks.idlers import Idler, knock
 from benchmarks.systems import System
 from benchmarks.wires import Wrong, stamp, stamped
 
@@ -260,25 +262,33 @@ async def chat_latency(system: System, rooms: int = 100) -> AsyncIterator[Round]
 @asynccontextmanager
 async def idle(system: System, connections: int, lots: int = 5) -> AsyncIterator[Round]:
     """Clients come as fast as they are welcomed, and then do nothing. One round: memory once used stays."""
-    async with Crowd(system.address, system.wire, system.tokens) as crowd:
-        await crowd.connect(100)  # what is loaded or compiled with the first is not the memory of a connection
+    idlers: list[Idler] = []
+
+    async def more(number: int) -> float:
+        """Let so many come; return how many did in a second."""
+        tokens = list(islice(system.tokens, number))  # made before the first knocks
+        began = time.monotonic()
+        idlers.extend(await knock(system.address, system.wire, tokens))
+        return number / (time.monotonic() - began)
+
+    async def go(_seconds: float) -> Figures:
+        before = await system.resident_bytes()
+        rates = [await more(connections // lots) for _ in range(lots)]
         await system.rest()
+        grown = await system.resident_bytes() - before
+        for idler in idlers:
+            if idler.trouble is not None:
+                raise idler.trouble
+        fresh = connections // lots * lots
+        return {"rate": median(rates), "kilobytes": grown / fresh / 1024, "messages": fresh}
 
-        async def go(_seconds: float) -> Figures:
-            before = await system.resident_bytes()
-            rates = []
-            for _ in range(lots):
-                tokens = crowd.tokens(connections // lots)  # not on the clock
-                number = len(tokens)
-                began = time.monotonic()
-                await crowd.connect(tokens)
-                rates.append(number / (time.monotonic() - began))
-            await system.rest()
-            grown = await system.resident_bytes() - before
-            fresh = connections // lots * lots
-            return {"rate": median(rates), "kilobytes": grown / fresh / 1024, "messages": fresh}
-
+    try:
+        await more(100)  # what is loaded or compiled with the first is not the memory of a connection
+        await system.rest()
         yield go
+    finally:
+        for idler in idlers:
+            idler.leave()
 
 
 async def _paced(crowd: Crowd, seconds: float, say: Callable[[int], None]) -> None:
@@ -291,7 +301,7 @@ async def _paced(crowd: Crowd, seconds: float, say: Callable[[int], None]) -> No
         while turn < now_due:
             say(turn)
             turn += 1
-        await asyncio.sleep(0.0005)
+        await asyncio.sleep(0.001)
         crowd.look()
 
 
