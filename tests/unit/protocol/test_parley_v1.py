@@ -67,6 +67,7 @@ def test_data_keeps_the_bytes_that_the_client_wrote():
     data = b'{ "n": 1.10, "n": 1e2, "x": 12345678901234567890123 }'
 
     (request,) = DIALECT.decode(b'{"action":"send","room":"r","data":%b}' % data)
+    assert isinstance(request, ask.Send)
 
     assert bytes(request.data) == data
 
@@ -133,7 +134,7 @@ def test_no_fields_get_more_than_an_answer(action, fields):
     msgspec.json.encode(requests)
 
 
-SAID = [
+SAID: list[says.ToClient] = [
     says.MemberLeft(room="r", position=2, connection_id="c", reason="left"),
     says.Ok(ref="1"),
     says.ChatOk(ref="1", room="r", id="i", position=3, time="t"),

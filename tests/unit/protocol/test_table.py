@@ -50,7 +50,8 @@ def test_undo_takes_one_event_back_and_nothing_else(before, during):
 @given(STEPS, STEPS)
 def test_changes_written_to_a_copy_make_it_equal(first, second):
     """What a checkpoint writes is all that the next owner loads."""
-    table, written = Table[str, int](), {}
+    table = Table[str, int]()
+    written: dict[str, int] = {}
     for steps in (first, second):
         apply(table, steps)
         table.keep()
