@@ -125,7 +125,7 @@ def shown(value: Any) -> str:
 
 
 async def _follow(url: str, wanted: Wanted, write: Writer) -> None:
-    options = {"connect_timeout": 2, "allow_reconnect": True}
+    options: dict[str, Any] = {"connect_timeout": 2, "allow_reconnect": True}
     async with aclosing(events(url, wanted.app, since=wanted.since, types=wanted.types, **options)) as found:
         async for event in found:
             if wanted.room is None or event.data.get("room") == wanted.room:

@@ -52,6 +52,12 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """In `development` clients need no token; listen on loopback only then."""
     nats_url: Annotated[str, shared("NATS_URL", secret=True)] = "nats://127.0.0.1:4222"
     """Where NATS listens; several servers of a cluster are separated by commas."""
+    stream_replicas: Annotated[int, Meta(ge=1, le=5), shared("PARLEY_STREAM_REPLICAS")] = 1
+    """Servers that hold each stream; 3 on a cluster, so that one may die. Used where a stream is made."""
+    ingress_bytes: Annotated[int, Meta(ge=1 << 20), shared("PARLEY_INGRESS_BYTES")] = 1 << 30
+    """Size at which the log of what clients did refuses more. Used where the stream is made."""
+    events_days: Annotated[float, Meta(gt=0), shared("PARLEY_EVENTS_DAYS")] = 7
+    """Days for which public events are kept. Used where the stream is made."""
     partitions: Annotated[int, Meta(ge=1, le=64), shared("PARLEY_PARTITIONS")] = 16
     """Ordered shares of the ingress stream. The same for all services, fixed for the life of an installation."""
     token_secret: Annotated[str, shared("PARLEY_TOKEN_SECRET", secret=True)] = ""

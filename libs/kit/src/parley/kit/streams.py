@@ -1,12 +1,13 @@
 """The streams and the buckets that must exist before anybody speaks; whoever comes first makes them."""
 
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, KeyValueConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError
 
+from parley.kit.settings import Common
 from parley.protocol import subjects
 
 LEASE_SECONDS: Final = 3
@@ -30,6 +31,11 @@ class Sizes(msgspec.Struct, frozen=True):
     """When the log is that long it refuses; nothing accepted is ever dropped from it."""
     events_days: float = 7
     """How long public events are kept."""
+
+    @classmethod
+    def of(cls, settings: Common) -> Self:
+        """Return what the settings say."""
+        return cls(settings.stream_replicas, settings.ingress_bytes, settings.events_days)
 
 
 async def ensure(js: JetStreamContext, sizes: Sizes) -> None:

@@ -28,6 +28,7 @@ from parley.kit.http import http
 from parley.kit.lifecycle import background, run, until_signalled
 from parley.kit.probes import Probes, announce
 from parley.kit.reader import Reader, reading
+from parley.kit.streams import Sizes
 from parley.kit.telemetry import telemetry
 from parley.kit.tokens import Tokens
 from parley.kit.writer import Writer, writing
@@ -49,7 +50,7 @@ async def main(settings: Settings) -> None:
     async with (
         http(probes, settings.host, settings.http_port) as http_address,
         telemetry("gateway", settings.otlp_endpoint),
-        nats_bus(settings.nats_url, name=f"gateway {name}") as bus,
+        nats_bus(settings.nats_url, name=f"gateway {name}", sizes=Sizes.of(settings)) as bus,
         writing(bus, name) as writer,
         lease(bus, name),
         gateway(settings, bus, writer, probes) as server,

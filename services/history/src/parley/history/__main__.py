@@ -9,6 +9,7 @@ from parley.kit.db import check, database
 from parley.kit.http import http
 from parley.kit.lifecycle import run, until_signalled
 from parley.kit.probes import Probes, announce
+from parley.kit.streams import Sizes
 from parley.kit.telemetry import telemetry
 from parley.kit.tokens import Tokens
 
@@ -21,7 +22,7 @@ async def main(settings: Settings) -> None:
         telemetry("history", settings.otlp_endpoint),
         http(probes, settings.host, settings.http_port) as address,
         database(settings.database_url, "history", package="parley.history") as db,
-        nats_bus(settings.nats_url, name="history") as bus,
+        nats_bus(settings.nats_url, name="history", sizes=Sizes.of(settings)) as bus,
         Inbox(bus, settings.consumer, settings.batch) as inbox,
         recording(inbox, db) as recorder,
         probes.mounted(history_api(db, tokens, development=settings.development)),

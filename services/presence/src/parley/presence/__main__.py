@@ -7,6 +7,7 @@ from parley.kit.http import http
 from parley.kit.lifecycle import run, until_signalled
 from parley.kit.partitions import partitions
 from parley.kit.probes import Probes, announce
+from parley.kit.streams import Sizes
 from parley.kit.telemetry import telemetry
 from parley.kit.tokens import Tokens
 from parley.presence.api import presence_api
@@ -23,7 +24,7 @@ async def main(settings: Settings) -> None:
         telemetry("presence", settings.otlp_endpoint),
         database(settings.database_url, "presence", package="parley.presence") as db,
         http(probes, settings.host, settings.http_port) as address,
-        nats_bus(settings.nats_url, name="presence") as bus,
+        nats_bus(settings.nats_url, name="presence", sizes=Sizes.of(settings)) as bus,
         partitions(
             bus,
             db,

@@ -7,6 +7,7 @@ from parley.kit.http import http
 from parley.kit.lifecycle import run, until_signalled
 from parley.kit.partitions import partitions
 from parley.kit.probes import Probes, announce
+from parley.kit.streams import Sizes
 from parley.kit.telemetry import telemetry
 from parley.kit.tokens import Tokens
 from parley.rooms.api import rooms_api
@@ -28,7 +29,7 @@ async def main(settings: Settings) -> None:
     ):
         await check_schema(db, "parley.rooms")
         async with (
-            nats_bus(settings.nats_url, name="rooms") as bus,
+            nats_bus(settings.nats_url, name="rooms", sizes=Sizes.of(settings)) as bus,
             partitions(
                 bus,
                 db,
