@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TextIO
 
-import nats.errors
 from rich.console import Console
 from rich.text import Text
 
@@ -66,9 +65,7 @@ def tail(wanted: Wanted, nats_url: str | None, *, as_json: bool) -> None:
     except ValueError as error:
         raise Problem(f"--type: {error}.") from error
     except ParleyError as error:
-        raise Problem(f"{error}.") from error
-    except (OSError, nats.errors.Error) as error:
-        raise Problem(f"NATS does not answer at {_place(url)}: start Parley, or correct --nats.") from error
+        raise Problem(str(error)) from error
 
 
 def since_of(words: str | None) -> datetime | timedelta | None:
@@ -156,7 +153,3 @@ def _nats_of_instance() -> str:
     if not instance.runs or state is None:
         raise Problem(f"Nothing runs on {instance.folder}: start it with `parley up`, or name a NATS with --nats.")
     return state.nats
-
-
-def _place(url: str) -> str:
-    return url.rpartition("@")[2].removeprefix("nats://")

@@ -10,6 +10,7 @@ them without gaps, so whoever missed one knows.
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 import nats
 import nats.errors
+from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -28,11 +30,14 @@ from parley.client.pull import ConsumerGone, Pull
 from parley.protocol import subjects
 
 _TYPES: Final = re.compile(r"([a-z][a-zA-Z]*|\*)(\.([a-z][a-zA-Z]*|\*))*(\.>)?|>")
+_CONNECT_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 0.5
 _RECENT: Final = 10_000
 """Events whose ids are remembered, oldest forgotten first."""
 _IDLE_SECONDS: Final = 60.0
 """How long NATS keeps a consumer without a name that nobody reads."""
+
+_log = logging.getLogger("parley.client")
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Event:
     """In the words of the wire, such as ``connectionId``."""
     position: int
     """Its place in the stream EVENTS."""
+    raw: bytes
+    """The envelope as it is stored: JSON, on one line."""
 
 
 async def events(
@@ -80,7 +87,7 @@ async def events(
     """
     place = _Place(durable, _filter(app, types), _start(since), ack_wait)
     recent: dict[str, None] = {}  # NATS forgets its last acknowledgements when it is killed; we do not
-    connection = await nats.connect(nats_url, **{"max_reconnect_attempts": -1, "ping_interval": 10, **options})
+    connection = await _connected(nats_url, options)
     try:
         consumer = await place.consumer(connection.jetstream())
         while True:
@@ -100,6 +107,22 @@ async def events(
                 consumer = await place.consumer_again(connection.jetstream())
     finally:
         await connection.close()
+
+
+async def _connected(url: str, options: dict[str, Any]) -> Nats:
+    """Connect, and stay connected from then on; a NATS that is not there to begin with is an error."""
+    defaults = {"max_reconnect_attempts": -1, "ping_interval": 10, "connect_timeout": 2, "error_cb": _noted}
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            return await nats.connect(url, **{**defaults, **options})
+    except (TimeoutError, OSError, nats.errors.Error) as error:
+        raise ParleyError(
+            f"NATS does not answer at {url.rpartition('@')[2]}: is it running, and the address right?"
+        ) from error
+
+
+async def _noted(error: Exception) -> None:
+    _log.debug("nats: %r", error)
 
 
 class _Place:
@@ -194,6 +217,7 @@ def _decoded(message: Msg) -> Event | None:
             traceparent=envelope.get("traceparent"),
             data=envelope["data"],
             position=message.metadata.sequence.stream,
+            raw=message.data,
         )
     except (ValueError, KeyError, AttributeError, TypeError):
         return None

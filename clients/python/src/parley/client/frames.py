@@ -189,7 +189,7 @@ class Refreshed(Numbered):
 
     type: Literal["ok"]
     ref: str
-    expiresAt: str
+    expiresAt: str | None
 
 
 class Pong(Numbered):
