@@ -174,22 +174,33 @@ class Undisturbed:
 async def happened(replicas: Replicas) -> "Happened":
     """Look what really came of it."""
     facts: dict[str, int] = {}
+    sequences: dict[str, list[int]] = defaultdict(list)
     for entry in await replicas.read(subjects.EVENTS, subjects.ALL_EVENTS):
-        id_ = msgspec.json.decode(entry.payload)["id"]
-        facts[id_] = facts.get(id_, 0) + 1
+        event = msgspec.json.decode(entry.payload)
+        facts[event["id"]] = facts.get(event["id"], 0) + 1
+        if "sequence" in event:
+            sequences[event["subject"]].append(int(event["sequence"]))
     rows = {}
     async with replicas.db.connect() as connection:
         for name in ("lines", "notes"):
             found = await connection.execute(sa.text(f"select * from ledger.{name}"))
             rows[name] = sorted((dict(row) for row in found.mappings()), key=str)
-    return Happened(facts, await replicas.read(subjects.DELIVERIES, subjects.ALL_DELIVERIES), rows)
+    return Happened(facts, sequences, await replicas.read(subjects.DELIVERIES, subjects.ALL_DELIVERIES), rows)
 
 
 class Happened:
     """What EVENTS, DELIVERIES and PostgreSQL hold."""
 
-    def __init__(self, facts: dict[str, int], delivered: list[Entry], rows: dict[str, list[Any]]) -> None:
+    def __init__(
+        self,
+        facts: dict[str, int],
+        sequences: dict[str, list[int]],
+        delivered: list[Entry],
+        rows: dict[str, list[Any]],
+    ) -> None:
         self.facts = facts
+        self.sequences = sequences
+        """Of each room, in the order of EVENTS."""
         self.rows = rows
         self.deliveries: dict[tuple[str, int], list[Any]] = defaultdict(list)
         """As a gateway writes them: what is not above the last place from a partition is dropped."""
@@ -219,6 +230,7 @@ async def equals_an_undisturbed_run(replicas: Replicas) -> int:
         expected = Undisturbed(await replicas.log(), await replicas.bus.created(subjects.INGRESS))
 
     assert found.facts == expected.facts
+    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in found.sequences.values())
     assert found.deliveries == expected.deliveries
     assert found.rows == expected.rows
     assert sum(line["count"] for line in found.rows["lines"]) == replicas.sent

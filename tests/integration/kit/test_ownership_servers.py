@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,8 +20,10 @@ from support.replicas import Replicas, equals_an_undisturbed_run, post, put, unt
 from parley.cli.embedded import Nats, Server
 from parley.kit import owner, ownership, purge
 from parley.kit.bus import Bus, nats_bus
+from parley.kit.checkpoints import Checkpoints
 from parley.kit.db import database
 from parley.kit.partitions import Owned, partitions
+from parley.kit.state import Changes
 from parley.kit.writer import Writer, writing
 from parley.protocol import subjects
 
@@ -201,6 +204,40 @@ async def test_a_partition_that_another_has_taken_is_forgotten(bus: Bus, db: Asy
                 await connection.execute(sa.select(table.c.owner, table.c.fence).where(table.c.partition == 1))
             ).one()
         assert row == (owned.name, 3)
+
+
+class Sleeper:
+    """An owner who has slept while another has taken its partition."""
+
+    def __init__(self, claim: ownership.Claim, snapshot: owner.Snapshot) -> None:
+        self.partition, self.fence = claim.partition, claim.fence
+        self.snapshot = lambda: snapshot
+
+    def saved(self) -> None:
+        raise AssertionError("it is not saved")
+
+
+async def test_a_checkpoint_of_an_earlier_owner_writes_nothing(db: AsyncEngine) -> None:
+    tables = ledger.tables
+    async with db.begin() as connection:
+        await ownership.prepare(connection, tables, 1)
+        (before,) = await ownership.claim(connection, tables, "before", 1)
+        assert await ownership.claim(connection, tables, "after", 1) == []
+        await connection.execute(sa.update(tables.partitions).values(until=sa.text("'-infinity'")))
+        (after,) = await ownership.claim(connection, tables, "after", 1)
+    progress = ownership.Progress(0, before.fence, 100, 1, "stream", {"g": (7, 1)})
+    changes = Changes(0, [{("room", "ana"): ledger.Line("room", "ana", 1, 1)}, {}])
+    sleeper: Any = Sleeper(before, owner.Snapshot(progress, changes))
+    lost: list[Any] = []
+
+    await Checkpoints(db, tables, ledger.store, lambda: [sleeper], lost.append).write([sleeper])
+
+    assert lost == [sleeper]
+    assert await written(db, 0) is None
+    async with db.connect() as connection:
+        assert (await connection.execute(sa.select(tables.partitions.c.cursor))).scalar_one() == 0
+        moved = await ownership.advance(connection, tables, [progress._replace(fence=after.fence)])
+    assert moved == {0}
 
 
 async def test_what_a_wiped_nats_left_behind_is_closed_once(
