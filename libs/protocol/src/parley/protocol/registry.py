@@ -7,6 +7,8 @@ session than the newest known is void, and so is one of a session that is
 closed here (design section 6).
 """
 
+from collections.abc import Iterator
+from operator import itemgetter
 from typing import Final
 
 from msgspec import Struct
@@ -74,6 +76,16 @@ class Connections(Table[str, Connection]):
         self.of_gateway: dict[str, dict[str, None]] = {}
         self.of_device: dict[tuple[str, str | None, str], str] = {}
         self.closed: dict[str, int] = {}
+        """When each closed one was closed; `by_age` puts them in that order."""
+        self._youngest = 0
+        self._disordered = False
+
+    def by_age(self) -> Iterator[tuple[str, int]]:
+        """Closed connections, the longest closed first: also after a restore, which comes in the order of keys."""
+        if self._disordered:
+            self.closed = dict(sorted(self.closed.items(), key=itemgetter(1, 0)))
+            self._disordered = False
+        return iter(self.closed.items())
 
     def index(self, key: str, old: Connection | None, new: Connection | None) -> None:
         """Keep the three derived indexes."""
@@ -93,7 +105,9 @@ class Connections(Table[str, Connection]):
                 if new.device is not None:
                     self.of_device[_device(new)] = key
             else:
-                self.closed[key] = new.closed_at or 0
+                closed_at = self.closed[key] = new.closed_at or 0
+                self._disordered = self._disordered or closed_at < self._youngest
+                self._youngest = max(self._youngest, closed_at)
 
 
 class Registry:
@@ -230,7 +244,7 @@ class Registry:
     def _forget(self, now: int) -> None:
         """Drop sessions that closed so long ago that nobody can write for them any more."""
         old = []
-        for id_, closed_at in self.connections.closed.items():
+        for id_, closed_at in self.connections.by_age():
             if now - closed_at < REMEMBER_CLOSED_MS:
                 break
             old.append(id_)
