@@ -128,7 +128,9 @@ async def test_the_app_comes_from_the_query_in_development(nats_url: str) -> Non
         assert await bad.code() == 4500
 
 
-@pytest.mark.parametrize("query", ["a=%00", "a=%ff", "&".join(f"k{i}=1" for i in range(300))])
+@pytest.mark.parametrize(
+    "query", ["a=%00", "a=%ff", "&".join(f"k{i}=1" for i in range(300)), "userId=" + "x" * 256, "deviceId=" + "x" * 256]
+)
 async def test_a_query_that_cannot_be_kept_is_refused(nats_url: str, query: str) -> None:
     async with Gate(nats_url) as gate:
         with pytest.raises(websockets.InvalidStatus) as refused:

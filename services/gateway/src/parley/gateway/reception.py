@@ -34,6 +34,9 @@ PLACE: Final = re.compile(r"[0-9]{1,16}")
 
 MAX_PARAMETERS: Final = 200
 
+MAX_NAME: Final = 255
+"""Characters of a user's or a device's name; a token's subject has no more either."""
+
 STATUS: Final = {
     ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.TOKEN_EXPIRED: 401,
@@ -180,6 +183,9 @@ def _profile(query: dict[str, str], identity: Identity) -> Profile:
     """Return what others may know of the client: every parameter that is not ours. A token's subject is its user."""
     said = {name: value for name, value in query.items() if name not in OURS}
     metadata(said)
+    for name in ("userId", "deviceId"):
+        if len(query.get(name, "")) > MAX_NAME:
+            raise Refusal(ErrorCode.BAD_REQUEST, f"{name} may have {MAX_NAME} characters.")
     user = identity.subject if identity.expires_at is not None else query.get("userId") or None
     return Profile(user_id=user, device_id=query.get("deviceId") or None, metadata=said)
 
