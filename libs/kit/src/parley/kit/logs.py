@@ -24,7 +24,9 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
     ]
     finish: list[Processor]
     if stream.isatty():
-        finish = [structlog.dev.ConsoleRenderer(timestamp_key="time")]
+        # Not rich's tracebacks: they show the locals, secrets among them, and take a second each.
+        plain = structlog.dev.plain_traceback
+        finish = [structlog.dev.ConsoleRenderer(timestamp_key="time", exception_formatter=plain)]
     else:
         finish = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
     structlog.configure(
