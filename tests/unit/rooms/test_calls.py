@@ -2,11 +2,13 @@
 
 import json
 
+import msgspec
 import pytest
 from support.partition import Partition, announced, facts, forwards, heard, id_of, raw
 
 from parley.protocol import commands as c
 from parley.protocol import says
+from parley.protocol.events import CallEnded
 from parley.protocol.requests import Join, Leave, Relay, Send, Signal
 
 OFFER = json.dumps({"description": {"type": "offer", "sdp": "v=0"}})
@@ -127,3 +129,22 @@ def test_an_answer_to_the_whole_room_is_for_its_last_offerer(partition, offer, a
 
 def test_an_answer_without_an_offer_starts_nothing(partition):
     assert announced(partition.asks("bob", Send(room="r", data=raw(ANSWER)))) == ["negotiation.answered"]
+
+
+def test_a_call_whose_people_come_and_go_ends_with_an_event_that_the_bus_can_take(partition):
+    """Else nobody could leave any more: an event that cannot be said changes nothing."""
+    negotiated(partition, "ana", "bob")
+    for number in range(200):
+        name = f"guest{number}"
+        partition.opens(name)
+        partition.asks(name, Join(room="r"), profile=c.Profile(user_id="u" * 4000))
+        negotiated(partition, "bob", name)
+        partition.asks(name, Leave(room="r"))
+
+    outputs = partition.asks("bob", Leave(room="r"))
+
+    (ended,) = [fact for fact in facts(outputs) if isinstance(fact.data, CallEnded)]
+    assert len(msgspec.json.encode(ended.data)) < 400_000
+    present = {part.connection_id for part in ended.data.participants}
+    assert {id_of("ana"), id_of("bob"), id_of("guest199")} <= present
+    assert id_of("guest0") not in present

@@ -9,6 +9,7 @@ from parley.protocol.codes import ErrorCode
 from parley.protocol.outputs import Deliver
 from parley.protocol.registry import GRACE_MS
 from parley.protocol.requests import Chat, Join, Leave, Send, SetPresence, Since
+from parley.rooms.room import Kept, Window
 
 
 @pytest.fixture
@@ -356,3 +357,84 @@ def test_a_presence_that_was_set_comes_along(partition):
     (attached,) = to_gateway(resume(partition, "ana", "g2"), "g2")
 
     assert attached.profile == profile
+
+
+def fill(partition, members):
+    """Let members in who say as much about themselves as their gateway allows."""
+    for number in range(members):
+        partition.asks(f"m{number}", Join(room="r", metadata={"about": "x" * 4000}))
+
+
+def test_a_room_is_full_when_its_members_say_more_about_themselves_than_an_answer_can_hold(partition):
+    fill(partition, 100)
+
+    outputs = partition.asks("ana", Join(room="r", ref="1"))
+
+    (error,) = heard(outputs, "ana")
+    assert (error.code, error.ref) == (ErrorCode.ROOM_FULL, "1")
+    assert announced(outputs) == []
+    assert partition.rooms.rows.rooms["a", "r"].size < 100
+
+
+def test_a_member_that_joins_again_is_told_when_the_others_have_grown_too_big(partition):
+    for number in range(100):
+        join(partition, f"m{number}")
+    for number in range(100):
+        about = {"about": "x" * 4000}
+        partition.take(
+            c.PresenceSet(
+                app="a",
+                connection=id_of(f"m{number}"),
+                request=SetPresence(metadata=about),
+                profile=c.Profile(metadata=about),
+            )
+        )
+
+    assert join(partition, "m0").code == ErrorCode.TOO_LARGE
+    assert join(partition, "late").code == ErrorCode.ROOM_FULL
+
+
+def test_what_is_kept_for_those_who_come_back_is_bounded_in_bytes(partition):
+    first = join(partition, "ana")
+    for number in range(20):
+        partition.asks("ana", Chat(room="r", id=f"{number}", text="x" * 100_000))
+
+    back = join(partition, "bob", since=Since(first.epoch, first.position))
+
+    assert not back.recovered
+    frames, size = partition.rooms.rows.window.held["a", "r"]
+    assert frames == 2  # the last chat, and bob
+    assert size < 110_000
+
+
+def test_what_is_kept_forgets_the_oldest_first(partition):
+    first = join(partition, "ana")
+    for number in range(300):
+        partition.asks("ana", Chat(room="r", id=f"{number}", text="x"))
+
+    assert not join(partition, "bob", since=Since(first.epoch, 100)).recovered
+    back = join(partition, "cid", since=Since(first.epoch, 200))
+    assert back.recovered
+    assert [said.position for said in back.missed] == list(range(201, 303))
+
+
+def test_a_frame_that_is_taken_back_leaves_what_is_kept_as_it_was():
+    window = Window()
+    for position in range(1, 4):
+        window.add(kept(position, "x" * 50_000))
+    window.keep()
+    before, held = dict(window.rows()), dict(window.held)
+
+    window.add(kept(4, "x" * 150_000))
+    assert dict(window.rows()) != before
+    window.undo()
+
+    assert dict(window.rows()) == before
+    assert window.held == held
+
+
+def kept(position, text):
+    posted = says.ChatPosted(
+        room="r", position=position, id=str(position), from_="c", user_id=None, text=text, data=raw("null"), time=""
+    )
+    return Kept("a", "r", position, posted)

@@ -9,7 +9,7 @@ from parley.protocol.clock import rfc3339
 from parley.protocol.commands import Negotiated, Reason
 from parley.protocol.envelope import Place
 from parley.protocol.outputs import Output
-from parley.rooms.room import Call, Member, Part, RoomKey, seen
+from parley.rooms.room import Call, Member, Part, RoomKey, remembered, seen
 from parley.rooms.rows import Rows
 
 
@@ -37,7 +37,7 @@ def pair(rows: Rows, key: RoomKey, one: str, other: str, at: Place) -> Iterator[
     )
     fresh = [member for member in (first, second) if not call.has(member.connection)]
     parts = (Part(member.connection, member.profile.user_id, joined_at=at.time) for member in fresh)
-    call = replace(call, parts=(*call.parts, *parts))
+    call = replace(call, parts=remembered((*call.parts, *parts)))
     rows.rooms[key] = replace(room, call=call)
     if starts:
         yield rows.fact(

@@ -1,6 +1,7 @@
 """How connections become members of rooms, and how they stop."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -11,8 +12,10 @@ from parley.protocol.envelope import Place
 from parley.protocol.outputs import Deliver, Output
 from parley.protocol.requests import Join, Metadata
 from parley.rooms import calls
-from parley.rooms.room import Member, Room, RoomKey, seen
+from parley.rooms.room import PRESENTED_BYTES, Member, Room, RoomKey, presented, seen
 from parley.rooms.rows import Rows
+
+TOO_MUCH: Final = "The members' metadata together is more than one answer can hold; try again when somebody has left."
 
 
 def join(rows: Rows, command: Asked, request: Join, at: Place) -> Iterator[Output]:
@@ -27,8 +30,7 @@ def join(rows: Rows, command: Asked, request: Join, at: Place) -> Iterator[Outpu
                 room=room.name, position=room.position, member=seen(member, room, polite=False), again=True
             )
             yield from rows.to_members(key, again, but=connection)
-    elif room is not None and command.capacity and room.size >= command.capacity:
-        full = f"The room has its {command.capacity:,} members; join when somebody has left."
+    elif room is not None and (full := _full(rows, room, command)):
         yield from rows.to(connection, says.Error(ref=request.ref, code=ErrorCode.ROOM_FULL, message=full))
         return
     else:
@@ -37,7 +39,20 @@ def join(rows: Rows, command: Asked, request: Join, at: Place) -> Iterator[Outpu
             profile = replace(profile, metadata={**profile.metadata, **request.metadata})
         yield from admit(rows, key, connection, profile, at)
     if request.ref is not None:
-        yield from rows.to(connection, _joined(rows, key, connection, request, request.ref))
+        answer = _joined(rows, key, connection, request, request.ref)
+        if presented(answer.members) <= PRESENTED_BYTES:
+            yield from rows.to(connection, answer)
+        else:  # it was a member already, and the others have grown since
+            yield from rows.to(connection, says.Error(ref=request.ref, code=ErrorCode.TOO_LARGE, message=TOO_MUCH))
+
+
+def _full(rows: Rows, room: Room, command: Asked) -> str | None:
+    """Return why nobody more can come in, None if somebody can."""
+    if command.capacity and room.size >= command.capacity:
+        return f"The room has its {command.capacity:,} members; join when somebody has left."
+    if presented(seen(member, room, polite=True) for member in rows.members.of(room.key)) > PRESENTED_BYTES:
+        return TOO_MUCH
+    return None
 
 
 def admit(rows: Rows, key: RoomKey, connection: str, profile: Profile, at: Place) -> Iterator[Output]:

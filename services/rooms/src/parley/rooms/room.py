@@ -1,7 +1,9 @@
 """A room, its members and the last frames of its stream: rows, and what can be read off them."""
 
-from typing import Final, TypeVar
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from parley.protocol.commands import Profile
@@ -11,6 +13,8 @@ from parley.protocol.table import Table
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+_encode: Final = msgspec.json.Encoder().encode
 
 RoomKey = tuple[str, str]
 """App and name."""
@@ -23,6 +27,18 @@ KeptKey = tuple[str, str, int]
 
 WINDOW: Final = 128
 """How many frames of a room's stream are kept for those who come back; history has the older chat."""
+
+WINDOW_BYTES: Final = 192 * 1024
+"""What these may have together, so that an answer can hold them all and no client fills our memory."""
+
+PRESENTED_BYTES: Final = 256 * 1024
+"""What a room's members may say about themselves together: it must fit one answer beside the window."""
+
+REMEMBERED_BYTES: Final = 256 * 1024
+"""What the parts of a call may have together: they must fit one event when it ends."""
+
+TIMES_BYTES: Final = 64
+"""What a part of a call takes in an event beyond what it takes here: its times are spelled out there."""
 
 
 class Part(Struct, frozen=True):
@@ -134,25 +150,39 @@ class Members(Table[MemberKey, Member]):
 
 
 class Window(Table[KeptKey, Kept]):
-    """The last frames of each room's stream; chat also by its sender's own id."""
+    """The last frames of each room's stream, without gaps; chat also by its sender's own id."""
 
     def __init__(self) -> None:
         super().__init__()
         self.chats: dict[tuple[str, str, str | None, str], int] = {}
+        self.held: dict[RoomKey, tuple[int, int]] = {}
+        """How many frames are kept of a room, and their bytes."""
 
     def index(self, key: KeptKey, old: Kept | None, new: Kept | None) -> None:
-        """Keep the derived index of chat."""
-        if old is not None and (chat := _chat(old)):
-            self.chats.pop(chat, None)
-        if new is not None and (chat := _chat(new)):
-            self.chats[chat] = key[2]
+        """Keep both derived indexes."""
+        app, name, position = key
+        frames, size = self.held.get((app, name), (0, 0))
+        if old is not None:
+            frames, size = frames - 1, size - _size(old.said)
+            if chat := _chat(old):
+                self.chats.pop(chat, None)
+        if new is not None:
+            frames, size = frames + 1, size + _size(new.said)
+            if chat := _chat(new):
+                self.chats[chat] = position
+        self.held[app, name] = frames, size
+        if frames == 0:
+            del self.held[app, name]
 
     def add(self, kept: Kept) -> None:
-        """Keep a frame, and drop the one that is now too old."""
-        self[kept.app, kept.room, kept.position] = kept
-        oldest = (kept.app, kept.room, kept.position - WINDOW)
-        if oldest in self:
-            del self[oldest]
+        """Keep a frame, and drop the oldest while they are too many or too big; this one stays in any case."""
+        app, name = kept.app, kept.room
+        self[app, name, kept.position] = kept
+        while True:
+            frames, size = self.held[app, name]
+            if frames == 1 or (frames <= WINDOW and size <= WINDOW_BYTES):
+                return
+            del self[app, name, kept.position - frames + 1]
 
     def after(self, room: Room, position: int) -> list[Missed] | None:
         """Return the frames of a room after *position*, None if some are not kept any more."""
@@ -168,6 +198,24 @@ class Window(Table[KeptKey, Kept]):
                 del self[room.app, room.name, position]
 
 
+def presented(members: Iterable[MemberSeen]) -> int:
+    """Return how many bytes it takes to say who is there."""
+    return sum(map(_size, members))
+
+
+def remembered(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Return the parts of a call without those that left it first, should there be more than an event can name."""
+    sizes = [_size(part) + TIMES_BYTES for part in parts]
+    excess = sum(sizes) - REMEMBERED_BYTES
+    kept = []
+    for part, size in zip(parts, sizes, strict=True):
+        if excess > 0 and part.left_at is not None:
+            excess -= size
+        else:
+            kept.append(part)
+    return tuple(kept)
+
+
 def seen(member: Member, room: Room, *, polite: bool) -> MemberSeen:
     """Return a member as others see it."""
     profile = member.profile
@@ -180,6 +228,10 @@ def seen(member: Member, room: Room, *, polite: bool) -> MemberSeen:
         availability="inCall" if in_call else profile.availability,
         polite=polite,
     )
+
+
+def _size(value: Any) -> int:
+    return len(_encode(value))
 
 
 def _chat(kept: Kept) -> tuple[str, str, str | None, str] | None:
