@@ -2,12 +2,13 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 import sqlalchemy as sa
 from nats.js.api import DiscardPolicy
@@ -18,7 +19,8 @@ from support.eventually import eventually
 from support.replicas import Replicas, equals_an_undisturbed_run, post, put, until_sent
 
 from parley.cli.embedded import Nats, Server
-from parley.kit import owner, ownership, purge
+from parley.kit import checkpoints, owner, ownership, purge
+from parley.kit import partitions as partitions_module
 from parley.kit.bus import Bus, nats_bus
 from parley.kit.checkpoints import Checkpoints
 from parley.kit.db import database
@@ -73,6 +75,22 @@ async def wipe(nats_server: Server) -> None:
     await nats_server.start()
 
 
+@contextmanager
+def hanging(server: Server) -> Iterator[None]:
+    """Have PostgreSQL stand still, with all its processes, for the length of the block."""
+    assert server.process
+    first = psutil.Process(server.process.pid)
+    first.suspend()
+    processes = [first, *first.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
 async def written(db: AsyncEngine, count: int) -> str | None:
     """Whether the checkpoints know of so many messages, else what they know."""
     async with db.connect() as connection:
@@ -115,6 +133,27 @@ async def test_the_owner_goes_on_while_postgres_is_away(bus: Bus, own_postgres: 
             await eventually(owned.check, within=10)
 
             await eventually(lambda: written(db, 2))
+
+
+async def test_the_owner_goes_on_while_postgres_hangs(
+    bus: Bus, own_postgres: Server, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is stopped, not gone, answers nothing and refuses nothing."""
+    monkeypatch.setattr(partitions_module, "_STATEMENT_SECONDS", 1.0)
+    monkeypatch.setattr(checkpoints, "_COMMIT_SECONDS", 1.0)
+    async with database(own_postgres.url, "test") as db:
+        async with db.begin() as connection:
+            await ledger.prepare(connection)
+        async with owning(bus, db) as owned:
+            with hanging(own_postgres):
+                for number in (1, 2, 3):
+                    await put(writer, 1, post("room", "ana", str(number)))
+                    await asyncio.sleep(1)  # a timeout of a statement
+                await eventually(lambda: None if notes(owned, 1).get("room") == 3 else "not reduced")
+                await eventually(lambda: None if owned.check() else "still says that PostgreSQL is there")
+            await eventually(owned.check, within=15)
+            await eventually(lambda: written(db, 3))
+            assert len(owned) == ledger.COUNT
 
 
 async def test_an_owner_stops_reading_when_too_much_is_unsaved(
