@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 from support import ledger
 from support.replicas import post
 
+from parley.kit import telemetry
 from parley.kit.bus import Message
 from parley.kit.reader import Entry
 from parley.kit.rounds import FORGET_MS, PER_MESSAGE, Round, Rules
@@ -83,6 +85,34 @@ def test_the_trace_of_an_event_goes_on_in_all_that_it_causes() -> None:
     caused = [*(fact.payload for fact in round_.facts), *round_.deliveries["left"], round_.forwards[0].event]
 
     assert {msgspec.json.decode(one)["traceparent"] for one in caused} == {trace}
+
+
+class Recorder:
+    """Records spans; each is the child of the one that came in."""
+
+    def __init__(self) -> None:
+        self.begun: list[Any] = []
+
+    def begin(self, name: str, kind: str, parent: str | None, **_: object) -> Any:
+        self.begun.append(SimpleNamespace(name=name, parent=parent, attributes={}, traceparent=f"00-child-of-{parent}"))
+        self.begun[-1].set = self.begun[-1].attributes.__setitem__
+        return self.begun[-1]
+
+
+def test_each_event_has_a_span_that_ends_once_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(telemetry, "_tracing", recorder)
+    commands: list[AnyCommand] = [post("a", "ana", "1"), post("a", "ana", ledger.RAISES)]
+    events = [CloudEvent(id="1", source="/test", type="t", traceparent="in", data=command) for command in commands]
+
+    with capture_logs():
+        (round_,) = rules().rounds([Entry(1, 1, "s", msgspec.json.encode(Batch("g", 1, events)))])
+
+    assert round_.spans == recorder.begun
+    assert [span.parent for span in recorder.begun] == ["in", "in"]
+    assert [span.attributes.get("error.type") for span in recorder.begun] == [None, "LookupError"]
+    assert said([round_])[0]["traceparent"] == "00-child-of-in"
+    assert msgspec.json.decode(round_.facts[0].payload)["traceparent"] == "00-child-of-in"
 
 
 def test_a_batch_that_was_stored_twice_counts_once() -> None:
