@@ -38,19 +38,19 @@ def join(rows: Rows, command: Asked, request: Join, at: Place) -> Iterator[Outpu
         if request.metadata:
             profile = replace(profile, metadata={**profile.metadata, **request.metadata})
         yield from admit(rows, key, connection, profile, at)
-    if request.ref is not None:
-        answer = _joined(rows, key, connection, request, request.ref)
-        if presented(answer.members) <= PRESENTED_BYTES:
-            yield from rows.to(connection, answer)
-        else:  # it was a member already, and the others have grown since
-            yield from rows.to(connection, says.Error(ref=request.ref, code=ErrorCode.TOO_LARGE, message=TOO_MUCH))
+    if request.ref is None:
+        return
+    if member is not None and presented(rows.members.profiles(key)) > PRESENTED_BYTES:  # the others have grown since
+        yield from rows.to(connection, says.Error(ref=request.ref, code=ErrorCode.TOO_LARGE, message=TOO_MUCH))
+    else:
+        yield from rows.to(connection, _joined(rows, key, connection, request, request.ref))
 
 
 def _full(rows: Rows, room: Room, command: Asked) -> str | None:
     """Return why nobody more can come in, None if somebody can."""
     if command.capacity and room.size >= command.capacity:
         return f"The room has its {command.capacity:,} members; join when somebody has left."
-    if presented(seen(member, room, polite=True) for member in rows.members.of(room.key)) > PRESENTED_BYTES:
+    if presented(rows.members.profiles(room.key)) > PRESENTED_BYTES:
         return TOO_MUCH
     return None
 

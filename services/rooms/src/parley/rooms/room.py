@@ -1,6 +1,6 @@
 """A room, its members and the last frames of its stream: rows, and what can be read off them."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -36,6 +36,9 @@ PRESENTED_BYTES: Final = 256 * 1024
 
 REMEMBERED_BYTES: Final = 256 * 1024
 """What the parts of a call may have together: they must fit one event when it ends."""
+
+MEMBER_BYTES: Final = 128
+"""What a member takes in an answer beyond its profile here: its connection, and names that are left out here."""
 
 TIMES_BYTES: Final = 64
 """What a part of a call takes in an event beyond what it takes here: its times are spelled out there."""
@@ -144,6 +147,10 @@ class Members(Table[MemberKey, Member]):
         here = (self._rows[*room, connection] for connection in self.of_room.get(room, ()))
         return sorted(here, key=lambda member: member.order)
 
+    def profiles(self, room: RoomKey) -> list[Profile]:
+        """Return how a room's members present themselves."""
+        return [self._rows[*room, connection].profile for connection in self.of_room.get(room, ())]
+
     def rooms_of(self, connection: str) -> list[RoomKey]:
         """Return the rooms that a connection is in, always in the same order."""
         return sorted(self.of_connection.get(connection, ()))
@@ -198,9 +205,9 @@ class Window(Table[KeptKey, Kept]):
                 del self[room.app, room.name, position]
 
 
-def presented(members: Iterable[MemberSeen]) -> int:
-    """Return how many bytes it takes to say who is there."""
-    return sum(map(_size, members))
+def presented(profiles: Sequence[Profile]) -> int:
+    """Return how many bytes it takes, at most, to say who is there."""
+    return _size(profiles) + len(profiles) * MEMBER_BYTES
 
 
 def remembered(parts: tuple[Part, ...]) -> tuple[Part, ...]:
