@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from sqlalchemy import text
 from support.eventually import eventually
 from support.history import Replica, replica
 from support.said import NOON, Room, publish
@@ -177,15 +176,6 @@ async def test_all_apps_are_recorded_and_kept_apart(history: Replica, bus: Bus) 
     found = await history.get("/v1/rooms/r1/messages", app="a")
 
     assert [message["text"] for message in found["items"]] == ["of a"]
-
-
-async def test_words_are_indexed_by_parts_where_postgresql_can(history: Replica) -> None:
-    async with history.db.connect() as connection:
-        indexes = await connection.scalar(
-            text("select count(*) from pg_indexes where schemaname = 'history' and indexname = 'messages_by_parts'")
-        )
-
-    assert indexes == 1, "the embedded PostgreSQL has pg_trgm"
 
 
 async def test_no_more_than_a_batch_is_taken_at_once(nats_url: str, bus: Bus) -> None:

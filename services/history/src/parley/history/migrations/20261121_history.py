@@ -1,8 +1,6 @@
 """Messages, calls with who took part, and what could not be stored."""
 
 from alembic import op
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 revision = "20261121_history"
 down_revision = None
@@ -18,8 +16,6 @@ def upgrade() -> None:
             primary key (app, room, epoch, position)
         )""")
     op.execute("create index messages_by_time on messages (app, room, time, epoch, position)")
-    op.execute("create index messages_by_words on messages using gin (search)")
-    index_parts_of_words()
     op.execute("""
         create table epochs (
             app text not null, room text not null, epoch text not null, opened_at timestamptz not null,
@@ -50,20 +46,3 @@ def upgrade() -> None:
             unique (sequence, stored_at)
         )""")
 
-
-def index_parts_of_words() -> None:
-    """
-    Index parts of words, where the database has trigrams and lets us.
-
-    With it a search reads only the messages that can match; without, all of the room's.
-    """
-    db = op.get_bind()
-    if db.scalar(text("select 1 from pg_available_extensions where name = 'pg_trgm'")) is None:
-        return
-    try:
-        with db.begin_nested():
-            db.execute(text("create extension if not exists pg_trgm"))
-    except DBAPIError:
-        return  # an ordinary user in somebody else's database
-    schema = db.scalar(text("select extnamespace::regnamespace::text from pg_extension where extname = 'pg_trgm'"))
-    op.execute(f"create index messages_by_parts on messages using gin (text {schema}.gin_trgm_ops)")
