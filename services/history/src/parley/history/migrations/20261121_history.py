@@ -45,4 +45,3 @@ def upgrade() -> None:
             reason text not null, parked_at timestamptz not null default now(),
             unique (sequence, stored_at)
         )""")
-
