@@ -1,6 +1,8 @@
 """Events become rows, each once, whatever happens to whom in between."""
 
 import asyncio
+import shutil
+from pathlib import Path
 
 import pytest
 from support.eventually import eventually
@@ -125,6 +127,22 @@ async def test_a_restart_of_nats_loses_nothing(history: Replica, bus: Bus, nats_
     await publish(bus, room.says("after"))
 
     await history.has("messages", 2)
+
+
+async def test_a_nats_that_was_wiped_is_read_from_its_new_beginning(
+    history: Replica, bus: Bus, nats_server: Server, tmp_path: Path
+) -> None:
+    room = Room()
+    await publish(bus, room.says("before"))
+    await history.has("messages", 1)
+
+    await nats_server.kill()
+    shutil.rmtree(tmp_path / "nats-server" / "data")
+    await nats_server.start()
+    await publish(bus, room.says("after"))
+
+    await history.has("messages", 2, within=20)
+    await eventually(history.recorder.behind)
 
 
 async def test_two_replicas_share_the_events(nats_url: str, database_url: str, bus: Bus) -> None:
