@@ -84,6 +84,15 @@ def test_a_message_is_relayed_as_javascript_writes_it(body, text):
     assert decode({"action": "sendMsgToRoom", "roomId": "r", **body}) == (ask.Relay(room="r", text=text),)
 
 
+def test_numbers_that_grow_too_long_as_text_are_refused():
+    frame = b'{"action":"sendMsgToRoom","roomId":"r","message":[%b]}' % b",".join([b"1e20"] * 26_000)
+
+    with pytest.raises(Misunderstood) as refused:
+        DIALECT.conversation().decode(frame)
+
+    assert refused.value.code is ErrorCode.TOO_LARGE
+
+
 @pytest.mark.parametrize("action", ["NEGOTIATE", "negotiate"])
 @pytest.mark.parametrize("target", ["connectionId", "to", "recipientConnectionId", "targetConnectionId"])
 def test_negotiate_passes_the_whole_object_to_one_connection(action, target):

@@ -111,6 +111,29 @@ def test_a_refusal_carries_the_ref_if_one_could_be_read():
     assert refusal({"action": "join", "ref": ["no", "ref"]}).ref is None
 
 
+@pytest.mark.parametrize("value", [b'"half an emoji \\ud83d"', b"NaN"])
+@pytest.mark.parametrize("field", [b'"room":"r","data":%b', b'"room":"r","data":[{"x":%b}]', b'"room":%b'])
+def test_what_is_json_to_others_and_not_to_us_is_refused_to_the_ref_that_waits(field, value):
+    """JavaScript writes a text that was cut within an emoji so."""
+    refused = refusal(b'{"action":"send","ref":"7",%b}' % (field % value))
+
+    assert (refused.code, refused.ref) == (ErrorCode.BAD_FRAME, "7")
+
+
+def test_a_ref_that_cannot_be_said_is_not_read():
+    assert refusal(b'{"action":"ping","ref":"\\ud83d"}').ref is None
+    assert refusal(b'{"action":"ping","ref":"%b","x":NaN}' % (b"x" * 65)).ref is None
+    assert refusal(b'{"action":"ping","ref":"7"').ref is None
+
+
+def test_metadata_may_speak_of_nul_and_not_hold_it():
+    frame = {"action": "presence", "metadata": {"path": "C:\\u0000", "\\\\": "\\"}}
+    assert decode(frame).metadata == frame["metadata"]
+
+    assert refusal({"action": "presence", "metadata": {"a": "\\\0"}}).code is ErrorCode.BAD_REQUEST
+    assert refusal({"action": "presence", "metadata": {"\0": 1}}).code is ErrorCode.BAD_REQUEST
+
+
 @pytest.mark.parametrize("room", ["a.b", "a b", ">", "*", "a\nb", "😀", "x" * 1024, "a/b", "%2F", " "])
 def test_a_room_may_have_any_name(room):
     assert decode({"action": "join", "room": room}) == ask.Join(room=room)

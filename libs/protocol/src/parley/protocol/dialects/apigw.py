@@ -22,6 +22,9 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 _TARGETS: Final = ("connectionId", "to", "recipientConnectionId", "targetConnectionId")
 
+MAX_TEXT: Final = 131_072
+"""Characters of what was no text and is relayed as one: numbers can be far longer so than they were in JSON."""
+
 _MESSAGES: Final = {
     ErrorCode.GONE: "Gone",
     ErrorCode.NOT_FOUND: "Gone",
@@ -87,7 +90,7 @@ class Workshop:
                 case "joinRoom":
                     return self._join(name(_member(body, "roomId")))
                 case "sendMsgToRoom":
-                    return (ask.Relay(room=name(_member(body, "roomId")), text=_member(body, "message")),)
+                    return (ask.Relay(room=name(_member(body, "roomId")), text=_message(body)),)
                 case "NEGOTIATE" | "negotiate":
                     return (ask.Signal(to=_target(body), data=Raw(frame)),)
         except Refusal as refusal:
@@ -108,6 +111,13 @@ class Workshop:
 
 def _member(body: dict[str, Any], key: str) -> str:
     return js.string(body.get(key, js.ABSENT))
+
+
+def _message(body: dict[str, Any]) -> str:
+    text = _member(body, "message")
+    if len(text) > MAX_TEXT and not isinstance(body["message"], str):
+        raise Refusal(ErrorCode.TOO_LARGE, f"The message may have {MAX_TEXT:,} characters as text.")
+    return text
 
 
 def _target(body: dict[str, Any]) -> str:

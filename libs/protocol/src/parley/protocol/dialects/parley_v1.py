@@ -3,6 +3,8 @@
 The server's words are the says themselves, with ``n`` put in: see `encode`.
 """
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -21,7 +23,9 @@ BEARER: Final = "bearer."
 
 MAX_METADATA_BYTES: Final = 4096
 
-Ref = Annotated[str, Meta(max_length=64)]
+MAX_REF: Final = 64
+
+Ref = Annotated[str, Meta(max_length=MAX_REF)]
 
 
 class ClientFrame(Struct, tag_field="action", kw_only=True, frozen=True):
@@ -159,6 +163,9 @@ class _Loose(Struct):
 _frames: Final = msgspec.json.Decoder(AnyClientFrame)
 _loose: Final = msgspec.json.Decoder(_Loose)
 _encode: Final = msgspec.json.Encoder().encode
+_NUL: Final = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
+"""U+0000 in JSON as we write it; not a backslash and then ``u0000``."""
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _ACTIONS: Final = frozenset(str(frame.__struct_config__.tag) for frame in get_args(AnyClientFrame))
 
 
@@ -179,7 +186,7 @@ def metadata(value: ask.Metadata | None) -> ask.Metadata | None:
     written = _encode(value)
     if len(written) > MAX_METADATA_BYTES:
         raise Refusal(ErrorCode.TOO_LARGE, f"Metadata may have {MAX_METADATA_BYTES:,} bytes as JSON; send less.")
-    if b"\\u0000" in written:
+    if _NUL.search(written):
         raise Refusal(ErrorCode.BAD_REQUEST, "Metadata must not contain the character U+0000.")
     return value
 
@@ -251,13 +258,33 @@ def _misunderstood(frame: bytes, error: Exception) -> Misunderstood:
     try:
         seen = _loose.decode(frame)
     except (msgspec.MsgspecError, RecursionError, ValueError):
-        return Misunderstood(
-            ErrorCode.BAD_FRAME, "A frame must be one JSON object in UTF-8; this one could not be read."
-        )
-    ref = seen.ref if isinstance(seen.ref, str) and len(seen.ref) <= 64 else None  # noqa: PLR2004 - see Ref
+        return _unreadable(frame)
+    ref = seen.ref if isinstance(seen.ref, str) and len(seen.ref) <= MAX_REF else None
     if not isinstance(seen.action, str):
         return Misunderstood(ErrorCode.BAD_REQUEST, 'A frame needs an "action" that is a string.', ref)
     if seen.action not in _ACTIONS:
         known = ", ".join(sorted(_ACTIONS))
         return Misunderstood(ErrorCode.UNKNOWN_ACTION, f"No such action here; there are {known}.", ref)
     return Misunderstood(ErrorCode.BAD_REQUEST, f"The frame is not a right {seen.action}: {error}.", ref)
+
+
+def _unreadable(frame: bytes) -> Misunderstood:
+    """Say so, to the request that it was if that much can be seen.
+
+    JavaScript writes a text that was cut within an emoji with half of a surrogate pair, which is JSON and no text: who
+    sends it still waits for the answer to its ref.
+    """
+    message = "A frame must be one JSON object in UTF-8; this one could not be read."
+    try:
+        seen = None if too_deep(frame) else json.loads(frame)
+    except (RecursionError, ValueError):
+        seen = None
+    if not isinstance(seen, dict):
+        return Misunderstood(ErrorCode.BAD_FRAME, message)
+    ref = seen.get("ref")
+    sound = isinstance(ref, str) and len(ref) <= MAX_REF and not _HALF.search(ref)
+    return Misunderstood(
+        ErrorCode.BAD_FRAME,
+        "A text in the frame holds half of a surrogate pair, or a number is none of JSON's.",
+        ref if sound else None,
+    )
