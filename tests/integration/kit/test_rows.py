@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from parley.kit.db import database
-from parley.kit.rows import Kept, restored, storable
+from parley.kit.rows import Kept, restored, storable, storable_text
 from parley.protocol.table import Table
 
 metadata = sa.MetaData(schema="shop")
@@ -110,6 +110,11 @@ def test_what_is_stored_has_no_nul_and_isrestored_to_the_letter(document: bytes)
 
     assert "\\u0000" not in stored.replace("\\\\", "")
     assert restored(stored) == document.decode()
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])) | st.text(alphabet="\\u0\0\uf8ff1"))
+def test_a_query_compares_with_plain_text_as_it_is_stored(text: str) -> None:
+    assert storable_text(text) == msgspec.json.decode(storable(msgspec.json.encode(text)))
 
 
 def test_a_row_that_omits_defaults_cannot_be_kept() -> None:

@@ -222,10 +222,22 @@ class TestCallers:
 
 class TestCursors:
     def test_a_cursor_brings_its_place_back(self) -> None:
-        assert cursors.place(cursors.cursor((1, "é/\n")), tuple[int, str]) == (1, "é/\n")
+        for text in ("é/\n", "\\u0000", "\\\\u0000"):
+            assert cursors.place(cursors.cursor((1, text)), tuple[int, str]) == (1, text)
 
     @pytest.mark.parametrize(
-        "text", ["", "!", "é", "AAAA", "W10", "x" * 10_000, cursors.cursor([1, "\0"]), cursors.cursor({})]
+        "text",
+        [
+            "",
+            "!",
+            "é",
+            "AAAA",
+            "W10",
+            "x" * 10_000,
+            cursors.cursor([1, "\0"]),
+            cursors.cursor([1, "\\\0"]),
+            cursors.cursor({}),
+        ],
     )
     def test_anything_else_is_refused(self, text: str) -> None:
         with pytest.raises(Refusal) as refusal:

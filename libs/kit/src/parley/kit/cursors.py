@@ -1,5 +1,6 @@
 """Cursors: where a list went on, as opaque text that only its own list understands."""
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any, TypeVar
 
@@ -10,6 +11,8 @@ from parley.protocol.codes import ErrorCode, Refusal
 Place = TypeVar("Place")
 
 _LONGEST = 8192
+_NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
+"""U+0000 in JSON as it is written here; not a backslash and then ``u0000``."""
 
 
 def cursor(place: Any) -> str:
@@ -25,10 +28,9 @@ def place(cursor: str, kind: type[Place]) -> Place:
     if len(cursor) > _LONGEST:
         raise refusal
     try:
-        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        found = json.decode(text, type=kind)
+        found = json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode(), type=kind)
     except (ValueError, MsgspecError):
         raise refusal from None
-    if "\\u0000" in text:  # PostgreSQL would not compare it
+    if _NUL.search(json.encode(found)):  # PostgreSQL would not compare it
         raise refusal
     return found

@@ -139,7 +139,7 @@ _NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def storable(document: bytes) -> str:
-    """Return JSON as PostgreSQL takes it; for text, and for what a query compares with."""
+    """Return JSON as PostgreSQL takes it."""
     text = document.decode()
     if _MARK in text:
         text = text.replace(_MARK, _MARK + "1")
@@ -153,3 +153,8 @@ def restored(text: str) -> str:
     if _MARK in text:
         text = text.replace(_MARK + "0", "\\u0000").replace(_MARK + "1", _MARK)
     return text
+
+
+def storable_text(text: str) -> str:
+    """Return plain text as it stands in the rows, for a query to compare with."""
+    return text.replace(_MARK, _MARK + "1").replace("\0", _MARK + "0")

@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parley.kit.rows import restored, storable
+from parley.kit.rows import restored, storable, storable_text
 from parley.presence.filters import Filters
 from parley.presence.tables import connections, memberships, profiles
 
@@ -102,15 +102,15 @@ async def _found(db: AsyncConnection, query: sa.Select[Any]) -> Sequence[Found]:
 def _fit(app: str, filters: Filters) -> list[sa.ColumnElement[bool]]:
     conditions = [connections.c.app == app, connections.c.closed_at.is_(None)]
     if filters.user is not None:
-        conditions.append(connections.c.user == storable(filters.user.encode()))
+        conditions.append(connections.c.user == storable_text(filters.user))
     if filters.device is not None:
-        conditions.append(connections.c.device == storable(filters.device.encode()))
+        conditions.append(connections.c.device == storable_text(filters.device))
     if filters.availability == "inCall":
         conditions.append(_in_call)
     elif filters.availability is not None:
         conditions += [profiles.c.availability == filters.availability, ~_in_call]
     if filters.room is not None:
-        here = sa.select(memberships.c.connection).where(memberships.c.room == storable(filters.room.encode()))
+        here = sa.select(memberships.c.connection).where(memberships.c.room == storable_text(filters.room))
         conditions.append(connections.c.id.in_(here))
     for objects in filters.metadata_like():
         texts = [storable(msgspec.json.encode(each)) for each in objects]

@@ -2,12 +2,11 @@
 
 import secrets
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import Body, FastAPI, Query
-from pydantic import AfterValidator, Field
-from sqlalchemy import RowMapping
+from fastapi import FastAPI, Query, Request
+from msgspec import Meta, Raw, Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from parley.kit.ask import Ask
@@ -21,10 +20,14 @@ from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import PostToRoom, RemoveMember
 from parley.protocol.dialects import name as checked
 from parley.protocol.ids import partition_of
+from parley.protocol.requests import NULL
 from parley.rooms import queries, turn
+from parley.rooms.room import Call, Member, Room
 
-MAX_TEXT = 100_000
+MAX_TEXT: Final = 100_000
 """Characters of a message: with four bytes each it still fits the bus."""
+
+ID: Final = "The backend's own: saying it again with the same id says it once."
 
 
 class CallNow(Shape):
@@ -69,25 +72,35 @@ class RoomShown(Shape):
     call: CallNow | None
 
 
-def _without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not contain the character U+0000")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_without_nul)]
-"""What PostgreSQL can hold."""
-
-
-class Message(Shape):
+class Message(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """What a backend says in a room."""
 
-    text: Annotated[Text, Field(max_length=MAX_TEXT)]
-    id: Annotated[Text, Field(min_length=1, max_length=128)] | None = None
-    """The backend's own: saying it again with the same id says it once."""
-    user_id: Annotated[Text, Field(max_length=255)] | None = None
-    """In whose name."""
-    data: Any = None
+    text: Annotated[str, Meta(max_length=MAX_TEXT)]
+    id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    user_id: Annotated[str, Meta(max_length=255)] | None = None
+    data: Raw = NULL
+
+
+_MESSAGE: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["text"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "text": {"type": "string", "maxLength": MAX_TEXT},
+                        "id": {"type": "string", "minLength": 1, "maxLength": 128, "description": ID},
+                        "userId": {"type": "string", "maxLength": 255, "description": "In whose name."},
+                        "data": {"description": "What the clients receive, any JSON, to the letter."},
+                    },
+                },
+            },
+        },
+    },
+}
 
 
 class Posted(Shape):
@@ -144,15 +157,13 @@ def rooms_api(db: AsyncEngine, ask: Ask, tokens: Tokens, relay: turn.Relay, *, d
             if found is None:
                 raise Refusal(ErrorCode.NOT_FOUND, "No such room: nobody is in it.")
             members = await queries.members_of(connection, partition, caller.app, room)
-        call = _call(found)
-        taking_part = set(call.participants) if call else set()
         return RoomShown(
-            room=found["name"],
-            epoch=found["epoch"],
-            position=found["position"],
-            opened_at=rfc3339(found["opened_at"]),
-            members=[_member(row, in_call=row["connection"] in taking_part) for row in members],
-            call=call,
+            room=found.name,
+            epoch=found.epoch,
+            position=found.position,
+            opened_at=rfc3339(found.opened_at),
+            members=[_member(row, found.call) for row in members],
+            call=_call(found.call),
         )
 
     @app.delete("/v1/rooms/{room:name}/members/{connection:name}", status_code=204)
@@ -162,17 +173,22 @@ def rooms_api(db: AsyncEngine, ask: Ask, tokens: Tokens, relay: turn.Relay, *, d
         partition = partition_of(caller.app, checked(room), ask.partitions)
         await ask(partition, lambda reply: RemoveMember(app=caller.app, room=room, connection=connection, reply=reply))
 
-    @app.post("/v1/rooms/{room:name}/messages", status_code=201)
-    async def post_message(caller: Caller, room: str, message: Annotated[Message, Body()]) -> Posted:
+    @app.post("/v1/rooms/{room:name}/messages", status_code=201, openapi_extra=_MESSAGE)
+    async def post_message(caller: Caller, room: str, request: Request) -> Posted:
         """Say something to all members of a room, durably, as chat."""
         _may(caller.may(room, "admin"), "admin")
         partition = partition_of(caller.app, checked(room), ask.partitions)
-        id_ = message.id or secrets.token_urlsafe(12)
-        data = msgspec.json.encode(message.data).decode()
+        message = _message(await request.body())
         answer = await ask(
             partition,
             lambda reply: PostToRoom(
-                app=caller.app, room=room, id=id_, text=message.text, data=data, user=message.user_id, reply=reply
+                app=caller.app,
+                room=room,
+                id=message.id or secrets.token_urlsafe(12),
+                text=message.text,
+                data=bytes(message.data).decode(),
+                user=message.user_id,
+                reply=reply,
             ),
         )
         return Posted.model_validate(answer)
@@ -186,36 +202,46 @@ def rooms_api(db: AsyncEngine, ask: Ask, tokens: Tokens, relay: turn.Relay, *, d
     return app
 
 
+def _message(body: bytes) -> Message:
+    """Return what the body of a request says."""
+    try:
+        message = msgspec.json.decode(body, type=Message)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(ErrorCode.BAD_REQUEST, f'The body must be {{"text": "...", ...}}: {error}.') from None
+    if any("\0" in text for text in (message.text, message.id, message.user_id) if text is not None):
+        raise Refusal(ErrorCode.BAD_REQUEST, "`text`, `id` and `userId` must not contain the character U+0000.")
+    return message
+
+
 def _may(granted: bool, verb: Verb) -> None:
     require(granted, f"`{verb}` in this room")
 
 
-def _summary(row: RowMapping) -> RoomSummary:
+def _summary(room: Room) -> RoomSummary:
     return RoomSummary(
-        room=row["name"],
-        epoch=row["epoch"],
-        position=row["position"],
-        members=row["size"],
-        opened_at=rfc3339(row["opened_at"]),
-        call=_call(row),
+        room=room.name,
+        epoch=room.epoch,
+        position=room.position,
+        members=room.size,
+        opened_at=rfc3339(room.opened_at),
+        call=_call(room.call),
     )
 
 
-def _call(row: RowMapping) -> CallNow | None:
-    call = row["call"]
+def _call(call: Call | None) -> CallNow | None:
     if call is None:
         return None
-    now = [part["connection"] for part in call["parts"] if part["left_at"] is None]
-    return CallNow(id=call["id"], started_at=rfc3339(call["started_at"]), participants=now)
+    now = [part.connection for part in call.parts if part.left_at is None]
+    return CallNow(id=call.id, started_at=rfc3339(call.started_at), participants=now)
 
 
-def _member(row: RowMapping, *, in_call: bool) -> MemberShown:
-    profile = row["profile"]
+def _member(member: Member, call: Call | None) -> MemberShown:
+    profile = member.profile
     return MemberShown(
-        connection_id=row["connection"],
-        user_id=profile.get("userId"),
-        device_id=profile.get("deviceId"),
-        metadata=profile.get("metadata", {}),
-        availability="inCall" if in_call else profile.get("availability", "online"),
-        joined_at=rfc3339(row["joined_at"]),
+        connection_id=member.connection,
+        user_id=profile.user_id,
+        device_id=profile.device_id,
+        metadata=profile.metadata,
+        availability="inCall" if call and call.has(member.connection) else profile.availability,
+        joined_at=rfc3339(member.joined_at),
     )

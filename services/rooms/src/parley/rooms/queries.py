@@ -1,34 +1,51 @@
 """What REST reads: SQL, one statement a function. The rows are at most a checkpoint (100 ms) behind the owner."""
 
 from collections.abc import Sequence
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import RowMapping, collate, func, select
+import msgspec
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parley.kit.rows import restored, storable_text
+from parley.rooms.room import Member, Room
 from parley.rooms.tables import members, rooms
+
+Row = TypeVar("Row")
+
+_room: Final = msgspec.json.Decoder(Room)
+_member: Final = msgspec.json.Decoder(Member)
 
 
 async def rooms_of(
     db: AsyncConnection, app: str, *, prefix: str | None, after: str | None, limit: int
-) -> Sequence[RowMapping]:
+) -> Sequence[Room]:
     """Return an app's rooms by name."""
-    name = collate(rooms.c.name, "C")
-    query = select(rooms).where(rooms.c.app == app).order_by(name).limit(limit)
+    name = sa.collate(rooms.c.name, "C")
+    query = sa.select(rooms).where(rooms.c.app == app).order_by(name).limit(limit)
     if after is not None:
-        query = query.where(name > after)
+        query = query.where(name > storable_text(after))
     if prefix is not None:
-        query = query.where(func.starts_with(rooms.c.name, prefix))
-    return (await db.execute(query)).mappings().all()
+        query = query.where(sa.func.starts_with(rooms.c.name, storable_text(prefix)))
+    return await _rows(db, query, _room)
 
 
-async def room(db: AsyncConnection, partition: int, app: str, name: str) -> RowMapping | None:
+async def room(db: AsyncConnection, partition: int, app: str, name: str) -> Room | None:
     """Return one room, None if nobody is in it."""
-    query = select(rooms).where(rooms.c.partition == partition, rooms.c.app == app, rooms.c.name == name)
-    return (await db.execute(query)).mappings().one_or_none()
+    query = sa.select(rooms).where(
+        rooms.c.partition == partition, rooms.c.app == app, rooms.c.name == storable_text(name)
+    )
+    return next(iter(await _rows(db, query, _room)), None)
 
 
-async def members_of(db: AsyncConnection, partition: int, app: str, name: str) -> Sequence[RowMapping]:
+async def members_of(db: AsyncConnection, partition: int, app: str, name: str) -> Sequence[Member]:
     """Return a room's members, the earliest first."""
-    here = (members.c.partition == partition, members.c.app == app, members.c.room == name)
-    query = select(members).where(*here).order_by(members.c.order)
-    return (await db.execute(query)).mappings().all()
+    here = (members.c.partition == partition, members.c.app == app, members.c.room == storable_text(name))
+    return await _rows(db, sa.select(members).where(*here).order_by(members.c.order), _member)
+
+
+async def _rows(db: AsyncConnection, query: sa.Select[Any], decoder: "msgspec.json.Decoder[Row]") -> Sequence[Row]:
+    """Read rows as text, as they were written: PostgreSQL has no word for all that JSON can say."""
+    found = query.subquery("found")
+    text = sa.cast(sa.func.row_to_json(sa.literal_column("found")), sa.Text)
+    return [decoder.decode(restored(row)) for (row,) in await db.execute(sa.select(text).select_from(found))]
