@@ -133,7 +133,7 @@ async def test_frames_are_iterated_until_the_server_is_done() -> None:
         for n in (1, 2, 2):
             await tell(socket, type="message", room="r", data=n, n=n, **{"from": "c2"})
         await tell(socket, type="ok", ref=frame["ref"], n=3)
-        await socket.close(1001)
+        await socket.close(1000)
 
     async with scripted(talk) as server, connect(server.url) as client:
         await client.send("r", 1)
@@ -157,7 +157,7 @@ async def test_another_end_is_raised_to_everybody_who_waits() -> None:
 
 
 async def test_a_lost_network_is_worth_coming_back() -> None:
-    async with scripted(echo) as server, connect(server.url) as client:
+    async with scripted(echo) as server, connect(server.url, reconnect=False) as client:
         client.abort()
         with pytest.raises(Disconnected) as end:
             await client.receive()

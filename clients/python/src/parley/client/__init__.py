@@ -11,7 +11,7 @@ Backend teams find the stream of public events in `parley.client.events`.
 
 from parley.client.client import Client
 from parley.client.connection import connect
-from parley.client.errors import Disconnected, ParleyError, Refused
+from parley.client.errors import Disconnected, Interrupted, ParleyError, Refused
 from parley.client.frames import Frame
 
-__all__ = ["Client", "Disconnected", "Frame", "ParleyError", "Refused", "connect"]
+__all__ = ["Client", "Disconnected", "Frame", "Interrupted", "ParleyError", "Refused", "connect"]

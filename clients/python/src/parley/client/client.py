@@ -3,17 +3,20 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Self, cast
+from contextlib import suppress
+from itertools import count
+from typing import Any, Final, cast
 from uuid import uuid4
 
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
-
-from parley.client.errors import Disconnected, ParleyError
+from parley.client.arrival import Arrival, Door, final
+from parley.client.backoff import wait_before
+from parley.client.errors import Disconnected, Interrupted, ParleyError, Refused
 from parley.client.frames import (
     Availability,
     Done,
     Frame,
+    Gap,
+    GoAway,
     Joined,
     Json,
     Metadata,
@@ -23,12 +26,20 @@ from parley.client.frames import (
     Since,
     Welcome,
 )
-from parley.client.session import Meaning, Session, answered, refusal
+from parley.client.gaps import History
+from parley.client.line import Line
+from parley.client.session import Answered, Happening, Heard, Later, Session, Unsure, answered
 
 UNREAD_LIMIT = 10_000
 """Frames that a program may leave unread before the client gives up on it."""
 
-_SLOW = 4008
+UNANSWERED_LIMIT: Final = 10_000
+"""Requests that may wait for an answer; more than that no program means to make."""
+
+ANSWER_SECONDS: Final = 10.0
+"""How long a ping may stay unanswered on a path that has gone quiet."""
+
+_SLOW: Final = 4008
 
 OMITTED: Any = object()
 """Stands where None would be a value."""
@@ -36,32 +47,43 @@ OMITTED: Any = object()
 
 class Client:
     """
-    One connection to Parley.
+    One connection to Parley, whichever sockets it takes.
 
-    Each request returns its answer or raises Refused. ``async for frame in client`` yields everything
-    else in the order the server sent it, ends when either side closed in the ordinary way, and raises
-    Disconnected otherwise. A program has to read its frames: 10,000 left unread end the connection.
+    Each request returns its answer or raises Refused; it survives the loss of a socket, and raises Interrupted
+    where the server has forgotten the connection and nobody knows whether it was done. ``async for frame in
+    client`` yields everything else in the order the server sent it, ends when either side closed in the ordinary
+    way, and raises Disconnected when there is no coming back. A program has to read its frames: 10,000 left
+    unread end the connection.
     """
 
-    def __init__(self, session: Session, socket: ClientConnection) -> None:
+    def __init__(self, session: Session, door: Door, line: Line, history: History, *, reconnect: bool) -> None:
         self._session = session
-        self._socket = socket
+        self._door = door
+        self._history = history
+        self._reconnect = reconnect
+        self._line: Line | None = line
+        """None while there is none."""
+        self._to_write = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._unread: asyncio.Queue[Frame | None] = asyncio.Queue()
         """None stands for the end."""
+        self._returning: asyncio.Task[Arrival] | None = None
+        """While another line is sought; the present one may still serve."""
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._closing = False
         self._end: Disconnected | None = None
-        """Set once the socket is gone."""
+        """Set once it is over."""
 
     @property
     def welcome(self) -> Welcome:
-        """What the server said first."""
+        """What the server said first on the present socket, or on the last."""
         welcome = self._session.welcome
         assert welcome, "a client is made once it is welcome"
         return welcome
 
     @property
     def connection_id(self) -> str:
-        """The name of this connection for everybody in the app."""
+        """The name of this connection for everybody in the app; another one after it was renewed."""
         return self.welcome["connectionId"]
 
     @property
@@ -90,8 +112,18 @@ class Client:
         return self._session.n
 
     @property
+    def rooms(self) -> Mapping[str, Since]:
+        """The rooms that this client is in, and how far it has come in their streams."""
+        return self._session.rooms
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a socket now; requests made without one wait for the next."""
+        return self._line is not None
+
+    @property
     def closed(self) -> Disconnected | None:
-        """How the connection ended; None while it lasts."""
+        """How it ended; None while it lasts."""
         return self._end
 
     async def join(self, room: str, *, since: Since | None = None, metadata: Metadata | None = None) -> Joined:
@@ -122,8 +154,11 @@ class Client:
         return cast("Done", await self.request("presence", **_given(availability=availability, metadata=metadata)))
 
     async def refresh(self, token: str) -> Refreshed:
-        """Present a fresh token before the old one expires."""
-        return cast("Refreshed", await self.request("token", token=token))
+        """Present a fresh token before the old one expires; the next sockets present it, too."""
+        answer = await self.request("token", token=token)
+        if not callable(self._door.token):
+            self._door.token = token
+        return cast("Refreshed", answer)
 
     async def ping(self) -> Pong:
         """Ask whether the path is alive."""
@@ -133,22 +168,22 @@ class Client:
         """Make any request, also one that this SDK does not know, and return its answer."""
         if self._end:
             raise self._end.again()
-        ref, text = self._session.request(action, fields)
+        if len(self._waiting) >= UNANSWERED_LIMIT:
+            raise ParleyError(f"{UNANSWERED_LIMIT} requests wait for an answer already: wait for some of them first")
+        ref = self._session.request(action, fields)
         self._waiting[ref] = answer = asyncio.get_running_loop().create_future()
+        self._to_write.set()
         try:
-            await self.write(text)
             return cast("dict[str, Any]", answered(await answer))
         finally:
             del self._waiting[ref]
             self._session.forget(ref)
 
     async def write(self, frame: str | bytes | Mapping[str, Json]) -> None:
-        """Write a frame as it is, and wait for no answer."""
-        raw = frame if isinstance(frame, (str, bytes)) else json.dumps(frame, allow_nan=False)
-        try:
-            await self._socket.send(raw)
-        except ConnectionClosed as error:
-            raise _disconnected(error) from error
+        """Write a frame as it is to the present socket; nobody waits for an answer or repeats it."""
+        if self._line is None:
+            raise self._end.again() if self._end else Disconnected(1006, "there is no socket at the moment")
+        await self._line.send(frame if isinstance(frame, (str, bytes)) else json.dumps(frame, allow_nan=False))
 
     async def receive(self) -> Frame:
         """Return the next frame; raise Disconnected when there will be none."""
@@ -170,71 +205,185 @@ class Client:
             yield frame
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Say goodbye: the members of our rooms are told at once."""
-        await self._socket.close(code, reason)
+        """Say goodbye, for good: the members of our rooms are told at once."""
+        self._closing = True
+        if self._returning:
+            self._returning.cancel()
+        if self._line:
+            await self._line.close(code, reason)
 
     def abort(self) -> None:
-        """Cut the connection without a goodbye, as a lost network would."""
-        self._socket.transport.abort()
+        """Cut the socket without a goodbye, as a lost network would."""
+        if self._line:
+            self._line.abort()
 
     async def run(self) -> None:
-        """Read until the socket ends. `connect` keeps this going."""
+        """Read, write and come back until it is over. `connect` keeps this going."""
+        writing = asyncio.create_task(self._write())
         try:
             while True:
-                self._take(await self._read())
-                if self._unread.qsize() > UNREAD_LIMIT:
-                    await self._socket.close(_SLOW, "the program does not read its frames")
+                end = await self._read()
+                self._session.lost()
+                self._line = None
+                await self._come_back(end)
         except Disconnected as end:
             self._ended(end)
         except ParleyError as error:
-            await self._socket.close(1002, "not parley.v1")
+            if self._line:
+                await self._line.close(1002, "not parley.v1")
             self._ended(Disconnected(1002, str(error)))
         finally:
+            writing.cancel()
+            if self._returning:
+                _drop(self._returning)
             if not self._end:
                 self._ended(Disconnected(1006, "nobody reads from the socket any more"))
 
-    async def welcomed(self) -> Self:
-        """Read the first frame. `connect` does this."""
-        meaning, frame = self._session.receive(await self._read())
-        if meaning is Meaning.WELCOME:
-            return self
-        await self._socket.close()
-        if frame["type"] == "error":
-            raise refusal(frame)
-        raise ParleyError(f"the server did not say welcome first, but {frame['type']}")
+    # one line
 
-    async def _read(self) -> str:
+    async def _read(self) -> Disconnected:
+        """Read the present line, and return how it ended."""
+        line = self._line
+        assert line
         try:
-            return await self._socket.recv(decode=True)
-        except ConnectionClosed as error:
-            raise _disconnected(error) from error
+            while True:
+                await self._take(await self._hear(line))
+                if self._unread.qsize() > UNREAD_LIMIT:
+                    self._closing = True
+                    await line.close(_SLOW, "the program does not read its frames")
+        except Disconnected as end:
+            return end
 
-    def _take(self, text: str) -> None:
-        match self._session.receive(text):
-            case Meaning.ANSWER, frame:
-                answer = self._waiting.get(frame["ref"])
-                if answer and not answer.done():
-                    answer.set_result(frame)
-            case Meaning.FRAME, frame:
-                self._unread.put_nowait(cast("Frame", frame))
-            case _:
-                pass
+    async def _hear(self, line: Line) -> str:
+        """Return the next text; where nothing comes for a heartbeat, ask whether anybody is there."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.heartbeat_seconds):
+                return await line.receive()
+        self._session.request("ping", {})
+        self._to_write.set()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await line.receive()
+        except TimeoutError:
+            line.abort()
+            raise Disconnected(1006, "nobody answers") from None
+
+    async def _write(self) -> None:
+        """Write what the session wants written, on whichever line there is."""
+        while True:
+            await self._to_write.wait()
+            self._to_write.clear()
+            while self._line and (text := self._session.next()) is not None:
+                with suppress(Disconnected):  # the reader hears of it, too
+                    await self._line.send(text)
+
+    async def _take(self, text: str) -> None:
+        for happening in self._session.receive(text):
+            await self._do(happening)
+        self._to_write.set()
+
+    async def _do(self, happening: Happening) -> None:
+        match happening:
+            case Answered(ref, answer):
+                self._settle(ref, answer)
+            case Unsure(ref):
+                self._settle(ref, Interrupted())
+            case Later(ref, seconds):
+                self._after(seconds, self._again, ref)
+            case Heard(frame):
+                if frame["type"] == "goAway":
+                    self._obey(frame)
+                if frame["type"] == "gap":
+                    await self._fill(frame)
+                else:
+                    self._unread.put_nowait(frame)
+
+    def _settle(self, ref: str, answer: dict[str, Any] | Exception) -> None:
+        waiting = self._waiting.get(ref)
+        if waiting is None or waiting.done():
+            return
+        if isinstance(answer, Exception):
+            waiting.set_exception(answer)
+        else:
+            waiting.set_result(answer)
+
+    def _again(self, ref: str) -> None:
+        self._session.again(ref)
+        self._to_write.set()
+
+    async def _fill(self, gap: Gap) -> None:
+        """Hand over what history knows of a gap, before anything newer."""
+        chats = await self._history.between(gap["room"], gap["since"], gap["until"])
+        gap["filled"] = chats is not None
+        for frame in (gap, *(chats or ())):
+            self._unread.put_nowait(frame)
+
+    # from one line to the next
+
+    def _obey(self, frame: GoAway) -> None:
+        """Seek another line when we are asked to; the present one serves until then."""
+        if self._reconnect:
+            self._after(frame["reconnectAfterMs"] / 1000, self._move, self._line)
+
+    def _move(self, line: Line | None) -> None:
+        if line is None or line is not self._line or self._returning or self._closing:
+            return  # it has ended meanwhile
+        self._returning = asyncio.create_task(self._seek(at_once=True))
+        self._returning.add_done_callback(lambda seek: None if seek.cancelled() else line.abort())
+
+    async def _come_back(self, end: Disconnected) -> None:
+        """Take the next line, which may be sought already; raise Disconnected if there is to be none."""
+        if self._returning is None:
+            if self._closing or not self._reconnect or not end.reconnect:
+                raise end
+            self._returning = asyncio.create_task(self._seek())
+        await asyncio.wait({self._returning})  # not the task itself: to be cancelled is one thing, to close another
+        returning, self._returning = self._returning, None
+        if returning.cancelled():
+            raise Disconnected(1000, "closed while there was no socket")
+        arrival = returning.result()
+        self._line = arrival.line
+        if self._closing:
+            await arrival.line.close(1000)
+            raise Disconnected(1000)
+        await self._take(arrival.welcome)
+
+    async def _seek(self, *, at_once: bool = False) -> Arrival:
+        """Knock until somebody opens; raise Disconnected when there is no use in it."""
+        patience = 0.0
+        for attempt in count():
+            if attempt or not at_once:
+                await asyncio.sleep(patience + wait_before(attempt))
+            try:
+                return await self._door.enter(self._session.resume)
+            except (OSError, ParleyError) as error:
+                if final(error):
+                    code = error.__cause__.code if isinstance(error.__cause__, Disconnected) else 1008
+                    raise Disconnected(code, str(error)) from error
+                patience = (error.retry_after_ms or 0) / 1000 if isinstance(error, Refused) else 0.0
+        raise AssertionError("counting never ends")
+
+    def _after(self, seconds: float, call: Any, *arguments: Any) -> None:
+        loop = asyncio.get_running_loop()
+        self._timers = {timer for timer in self._timers if timer.when() > loop.time() and not timer.cancelled()}
+        self._timers.add(loop.call_later(seconds, call, *arguments))
 
     def _ended(self, end: Disconnected) -> None:
         self._end = end
+        self._line = None
+        for timer in self._timers:
+            timer.cancel()
         self._unread.put_nowait(None)
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(end.again())
 
 
+def _drop(returning: asyncio.Task[Arrival]) -> None:
+    """Seek no longer, and hang up what was found."""
+    if not returning.cancel() and not returning.cancelled() and returning.exception() is None:
+        returning.result().line.abort()
+
+
 def _given(**fields: Json) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _disconnected(error: ConnectionClosed) -> Disconnected:
-    if error.rcvd and (error.rcvd_then_sent or not error.sent):
-        return Disconnected(error.rcvd.code, error.rcvd.reason)
-    if error.sent:
-        return Disconnected(error.sent.code, error.sent.reason)
-    return Disconnected(1006, "the connection was lost")

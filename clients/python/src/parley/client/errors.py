@@ -3,10 +3,16 @@ What can go wrong between a program and Parley.
 
     ParleyError
     ├── Refused          a request, or the connection itself, was answered with an error; `code` says which
-    └── Disconnected     the socket is gone; `code` is its close code, `reconnect` whether coming back may help
+    ├── Interrupted      the connection was renewed before the answer came; the request may have been done
+    └── Disconnected     it is over; `code` is the close code, `reconnect` whether coming back may help
 """
 
+from typing import Final
+
 from parley.protocol.codes import CloseCode
+
+FINAL: Final = range(4500, 5000)
+"""Close codes after which coming back does not help."""
 
 
 class ParleyError(Exception):
@@ -23,6 +29,13 @@ class Refused(ParleyError):  # noqa: N818 - a refusal is an answer
         self.message = message
         self.retry_after_ms = retry_after_ms
         """How long to wait before trying again, if waiting helps."""
+
+
+class Interrupted(ParleyError):  # noqa: N818 - it says what happened
+    """The server had forgotten the connection on which this was asked, and nobody can say whether it was done."""
+
+    def __init__(self) -> None:
+        super().__init__("the connection was renewed before the answer came: ask again if it still matters")
 
 
 class Disconnected(ParleyError):  # noqa: N818 - it says what happened
@@ -45,4 +58,4 @@ class Disconnected(ParleyError):  # noqa: N818 - it says what happened
     @property
     def reconnect(self) -> bool:
         """Whether coming back may help; the range of the code says it."""
-        return self.code < CloseCode.UNAUTHORIZED and self.code not in (CloseCode.NORMAL, CloseCode.POLICY)
+        return self.code not in (CloseCode.NORMAL, CloseCode.POLICY) and self.code not in FINAL

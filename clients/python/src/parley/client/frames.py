@@ -148,7 +148,52 @@ class Error(Numbered):
     retryAfterMs: NotRequired[int]
 
 
-Frame = MemberJoined | MemberLeft | MemberChanged | Signal | Message | ChatPosted | GoAway | Degraded | Restored | Error
+class Renewed(TypedDict):
+    """Said by this SDK: the server had forgotten this connection, which is another one now."""
+
+    type: Literal["renewed"]
+    connectionId: str
+    before: str
+    """Its id until now."""
+
+
+class Rejoined(TypedDict):
+    """Said by this SDK: it has joined a room again; what was missed follows, or a gap."""
+
+    type: Literal["rejoined"]
+    room: str
+    epoch: str
+    position: int
+    members: list[Member]
+    recovered: bool
+    """Whether all that was missed follows."""
+
+
+class Gap(TypedDict):
+    """Said by this SDK: more was missed in a room than the server keeps for those who come back."""
+
+    type: Literal["gap"]
+    room: str
+    since: Since
+    until: Since
+    filled: bool
+    """Whether its chat, which history keeps, follows."""
+
+
+class Removed(TypedDict):
+    """Said by this SDK: it could not join a room again, and is no member of it any more."""
+
+    type: Literal["removed"]
+    room: str
+    code: str
+    message: str
+
+
+FromServer = (
+    MemberJoined | MemberLeft | MemberChanged | Signal | Message | ChatPosted | GoAway | Degraded | Restored | Error
+)
+FromHere = Renewed | Rejoined | Gap | Removed
+Frame = FromServer | FromHere
 """What a program reads from a client."""
 
 
