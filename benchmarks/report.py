@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +15,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
 
 WIDTH = 150
 """Where there is no terminal to ask."""
+
+
+BUSY = " The machine was busy with other work, which slows most what passes most processes: take them again."
 
 
 def cells(result: Result, items: Sequence[Item]) -> list[list[str]]:
@@ -50,10 +54,11 @@ def named(result: Result) -> str:
     """Return the machine in a sentence."""
     it = result.machine
     loads = [load for figure in result.figures for load in figure.load]
+    busy = BUSY if median(loads) > 1.5 * it.cores else ""
     return (
         f"{it.processor}, {it.cores} cores shared by servers and load generator, {it.memory_gigabytes} GB, "
         f"{it.system}, Python {it.python}, Node {it.node}; {result.began}, load average "
-        f"{min(loads):g} to {max(loads):g}."
+        f"{min(loads):g} to {max(loads):g}.{busy}"
     )
 
 
