@@ -21,9 +21,15 @@ NAMES = ["a.b", "a/b", ">", "*", "a\nb", "küche 🎉", "\uf8ff", "\\u0000", "\\
 """Names that mean something else somewhere; U+F8FF, the apple of a Mac's keyboard, does in our own rows."""
 
 
+@pytest.fixture(scope="module")
+def url(parley: Instance) -> str:
+    """Give the front door; finding it takes a process."""
+    return parley.url
+
+
 @pytest.fixture
-async def world(parley: Instance) -> AsyncIterator[Guests]:
-    async with guests(parley.url) as world:
+async def world(url: str) -> AsyncIterator[Guests]:
+    async with guests(url) as world:
         yield world
 
 
