@@ -56,7 +56,7 @@ def times_socket_io(factor: float) -> Aim:
 
 def agenda(*, quick: bool) -> list[Item]:
     """Return all works; *quick* ones are for seeing that all works, not for figures to keep."""
-    rounds, seconds = (1, 1.0) if quick else (3, 2.0)
+    rounds, seconds = (1, 0.5) if quick else (3, 2.0)
     connections = 1000 if quick else 5000
     return [
         Item(
