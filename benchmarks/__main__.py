@@ -19,8 +19,8 @@ from benchmarks.report import show, write_page
 from benchmarks.run import STARTERS, run
 from benchmarks.wires import Wrong
 
-WITHIN = 240.0  # by itself about three minutes, a busy machine included
-WITHIN_QUICK = 120.0  # half a minute on a machine of its own
+WITHIN = 240.0  # it takes about three minutes
+WITHIN_QUICK = 120.0  # meant to take less than one minute; a busy machine needs longer
 FILES = 8000
 """Two for every idle connection, in two processes, and some."""
 
