@@ -217,8 +217,10 @@ class ParleyV1:
     def accepted(self, request: ask.AnyRequest) -> None:
         """Nothing to remember."""
 
-    def encode(self, say: says.ToClient, n: int) -> Frame:
+    def encode(self, say: says.ToClient, n: int) -> Frame | None:
         """Write a say as it stands, with ``n`` behind its type, and every kind of ok as ``ok``."""
+        if isinstance(say, says.MemberJoined) and say.again:
+            return None  # of the workshop's clients; ours know that member, and its position is taken
         head, start = _HEADS[type(say)]
         return b"%b%d%b" % (head, n, _encode(say)[start:])
 
