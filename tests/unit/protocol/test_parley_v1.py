@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from parley.protocol import requests as ask
 from parley.protocol import says
@@ -183,7 +184,7 @@ def test_every_kind_of_say_has_an_example_here():
 
 @pytest.mark.parametrize("say", SAID, ids=lambda say: type(say).__name__)
 def test_a_say_is_written_with_its_type_and_its_place(say):
-    frame = json.loads(DIALECT.encode(say, 4096))
+    frame = json.loads(DIALECT.encode(say, 4096) or b"")
 
     plain = json.loads(msgspec.json.encode(say))
     assert frame == {**plain, "type": plain["type"].removesuffix(".join").removesuffix(".chat"), "n": 4096}
@@ -191,7 +192,7 @@ def test_a_say_is_written_with_its_type_and_its_place(say):
 
 def test_the_words_of_a_new_member():
     """The names are the SDKs'; none may change."""
-    assert json.loads(DIALECT.encode(SAID[-1], 7)) == {
+    assert json.loads(DIALECT.encode(SAID[-1], 7) or b"") == {
         "type": "member.joined",
         "n": 7,
         "room": "r",
@@ -205,6 +206,14 @@ def test_the_words_of_a_new_member():
             "polite": False,
         },
     }
+
+
+def test_a_member_that_joins_again_is_no_news():
+    """Only the workshop's clients are told; the position is one that something else has already."""
+    joined = SAID[-1]
+    assert isinstance(joined, says.MemberJoined)
+
+    assert DIALECT.encode(replace(joined, again=True), 7) is None
 
 
 def test_an_error_that_waiting_cures_says_how_long():
