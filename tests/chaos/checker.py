@@ -284,7 +284,8 @@ def workshop_hears_and_is_heard(case: Case) -> Iterator[Violation]:
         for said in [key(life.id, frame.data) for frame in _frames(life)]
         if said is not None
     }
-    whose |= {(life.client, plain.frame.data["k"]): life.id for life in case.workshop for plain in life.plain}
+    for life in case.workshop:
+        whose |= {(life.client, plain.frame.data["k"]): life.id for plain in life.plain if plain.frame.data}
     for life in case.workshop:
         yield from _workshop_says(case, life)
         yield from _workshop_hears(case, life, whose)
