@@ -181,10 +181,11 @@ async def test_a_body_that_is_wrong_is_a_bad_request(world: Guests, body: bytes)
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
 
 
-async def test_a_body_that_is_too_large_is_refused(world: Guests) -> None:
-    answer = await world.ask("POST", path("r") + "/messages", json={"text": "a", "data": "x" * 300_000})
+async def test_a_body_that_is_too_large_is_refused_in_words_that_arrive(world: Guests) -> None:
+    for size in (263_000, 300_000, 1_000_000, 3_000_000):
+        answer = await world.ask("POST", path("r") + "/messages", json={"text": "a", "data": "x" * size})
 
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
 async def test_a_backend_takes_a_member_out_who_stays_connected(world: Guests) -> None:

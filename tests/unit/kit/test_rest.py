@@ -149,6 +149,19 @@ class TestRefusals:
         assert code(await http.post("/v1/things", content=b" " * (MAX_BODY_BYTES + 1))) == (413, "too_large")
         assert code(await http.post("/v1/things", content=endless())) == (413, "too_large")
 
+    async def test_who_says_too_much_is_heard_out_before_the_answer(self, http: httpx.AsyncClient) -> None:
+        """Who is still speaking when the connection is closed would not get to read it."""
+        said = 0
+
+        async def long() -> AsyncIterator[bytes]:
+            nonlocal said
+            for _ in range(32):
+                yield b" " * 65536
+                said += 65536
+
+        assert code(await http.post("/v1/things", content=long())) == (413, "too_large")
+        assert said == 32 * 65536
+
     @pytest.mark.parametrize("each", list(ErrorCode))
     async def test_each_code_has_a_status(self, http: httpx.AsyncClient, each: ErrorCode) -> None:
         answer = await http.get("/v1/refused", params={"code": each})

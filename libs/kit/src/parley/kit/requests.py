@@ -20,6 +20,9 @@ from parley.protocol.nesting import MAX_NESTING, too_deep
 MAX_BODY_BYTES = 256 * 1024
 """A message's limit is less; this one keeps anybody from filling our memory."""
 
+MAX_HEARD_BYTES = 4 * 1024 * 1024
+"""How much of a body that is too large is heard out before it is refused."""
+
 _LOOPBACK = re.compile(r"null|https?://(localhost|[a-z0-9-]+\.localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 _ENCODED_NUL = re.compile(rb"%00|\x00")
 _UNESCAPED = "~!$&'()*+,;=:@"
@@ -96,17 +99,25 @@ def _spelled(scope: Scope) -> str:
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
-    """Return the whole body, if it is not too large."""
+    """
+    Return the whole body, if it is not too large.
+
+    What is too large is heard out to some length and not kept: who is still speaking when the connection is closed
+    does not get to read the answer, and neither does a proxy that passes it on.
+    """
     length = dict(scope["headers"]).get(b"content-length", b"0")
-    body = bytearray()
-    more = not length.isdigit() or int(length) <= MAX_BODY_BYTES
-    if not more:
+    if length.isdigit() and int(length) > MAX_HEARD_BYTES:
         raise _too_large()
+    body = bytearray()
+    heard = 0
+    more = True
     while more:
         message = await receive()
-        body += message.get("body", b"")
         more = message["type"] == "http.request" and message.get("more_body", False)
-        if len(body) > MAX_BODY_BYTES:
+        heard += len(part := message.get("body", b""))
+        if heard <= MAX_BODY_BYTES:
+            body += part
+        elif heard > MAX_HEARD_BYTES or not more:
             raise _too_large()
     if too_deep(body):
         raise Refusal(ErrorCode.BAD_REQUEST, f"The body must not be nested more than {MAX_NESTING} levels deep.")
