@@ -159,12 +159,13 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   /** Ask the REST interface behind the same front door, as the same client. */
-  async http(path: string): Promise<Response> {
+  async http(path: string, signal?: AbortSignal): Promise<Response> {
     const url = new URL(path, this.#url);
     url.protocol = secure(this.#url) ? "https:" : "http:";
     if (this.#options.app) url.searchParams.set("app", this.#options.app);
     const token = await this.#token();
-    return fetch(url, { headers: token ? { authorization: `Bearer ${token}` } : {} });
+    const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
+    return fetch(url, signal ? { headers, signal } : { headers });
   }
 
   /** Leave for good: the others are told at once. */

@@ -23,6 +23,7 @@ import type {
   Posted,
   RoomFrame,
 } from "./frames.js";
+import { chatBetween } from "./gap.js";
 import { newId } from "./ids.js";
 import { advance, change, difference, joined, type Membership, standing } from "./membership.js";
 
@@ -35,7 +36,7 @@ export interface RoomEvents {
   /** Chat in the room's order, one's own included. */
   chat: Chat;
   message: Message;
-  /** Joined again. Unless `recovered`, chat may have been missed; if `renewed`, under a new connection id. */
+  /** Joined again, and chat that was missed follows. Unless `recovered`, some is missing; if `renewed`, under a new id. */
   rejoined: { readonly recovered: boolean; readonly renewed: boolean };
   /** No longer a member, and not by leaving. */
   removed: ParleyError;
@@ -68,6 +69,8 @@ export class Room extends Emitter<RoomEvents> {
   #membership: Membership = { place: { epoch: "", position: 0 }, members: new Map() };
   /** Resolves when this client is a member (again). */
   #entered: Promise<void> = Promise.resolve();
+  /** Nobody knows what was said while we were away. */
+  #blind = false;
   /** Own chat on its way, and where the stream has shown it. */
   readonly #posting = new Map<string, Posted | undefined>();
 
@@ -127,7 +130,8 @@ export class Room extends Emitter<RoomEvents> {
   /**
    * Post chat; resolves once it is durable.
    *
-   * It survives interruptions: whether it had arrived is read from the stream before it is said again.
+   * It survives interruptions: whether it had arrived is read from the stream before it is said again. Where
+   * the stream cannot be read, it is given up with an `InterruptedError`.
    */
   async chat(text: string, { id = newId(), data }: { id?: string; data?: unknown } = {}): Promise<Posted> {
     const request = {
@@ -140,14 +144,16 @@ export class Room extends Emitter<RoomEvents> {
     this.#posting.set(id, undefined);
     try {
       for (;;) {
+        if (this.#phase === "rejoining") await this.#entered; // behind what was said earlier
         try {
           return await this.connection.request(request);
         } catch (error) {
           if (!(error instanceof InterruptedError)) throw error;
+          await this.#entered;
+          const posted = this.#posting.get(id);
+          if (posted) return posted;
+          if (this.#blind) throw error;
         }
-        await this.#entered;
-        const posted = this.#posting.get(id);
-        if (posted) return posted;
       }
     } finally {
       this.#posting.delete(id);
@@ -241,21 +247,32 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   async #again(): Promise<void> {
+    const since = this.place;
     try {
-      const answer = await this.#ask(this.place);
-      if (this.#phase === "rejoining") this.#rejoined(answer);
+      const answer = await this.#ask(since);
+      const joinedAs = this.connection.connectionId;
+      const older = answer.recovered ? [] : await chatBetween(this.connection, this.name, since, answer);
+      if (this.#phase !== "rejoining") return;
+      if (this.connection.connectionId !== joinedAs) return this.#again(); // renewed while history was read
+      this.#rejoined(answer, older);
     } catch (error) {
-      this.#out(error instanceof ParleyError ? error : new ParleyError("internal", String(error)));
+      const wait = error instanceof RefusedError ? error.retryAfterMs : undefined;
+      if (wait === undefined)
+        return this.#out(error instanceof ParleyError ? error : new ParleyError("internal", String(error)));
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      if (this.#phase === "rejoining") return this.#again();
     }
   }
 
-  #rejoined(answer: Joined): void {
+  /** `older` is what the answer does not hold, as far as it is known. */
+  #rejoined(answer: Joined, older: Chat[] | undefined): void {
     const before = this.#membership;
     const renewed = this.#renewed;
     this.#renewed = false;
+    this.#blind = older === undefined;
     this.#membership = this.#others(joined(answer));
-    this.emit("rejoined", { recovered: answer.recovered, renewed });
-    for (const frame of answer.missed) if (frame.type === "chat") this.#chat(frame);
+    this.emit("rejoined", { recovered: !this.#blind, renewed });
+    for (const frame of [...(older ?? []), ...answer.missed]) if (frame.type === "chat") this.#chat(frame);
     this.#announce(before, "left");
     this.#release();
   }

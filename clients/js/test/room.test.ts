@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join, RefusedError, type Room } from "../src/index.js";
+import { InterruptedError, join, RefusedError, type Room } from "../src/index.js";
 import type { Visit } from "./server.js";
 import { next, type Stage, scripted } from "./support.js";
 
@@ -195,6 +195,101 @@ scripted(
     assert.deepEqual(
       (await Promise.all(postings)).map(({ position }) => position),
       [3, 5, 6],
+    );
+  },
+);
+
+const MESSAGES = "/v1/rooms/r/messages";
+
+scripted(
+  "what the room does not hold any more is read from history, before anything newer",
+  async (stage) => {
+    const { room, visit } = await together(stage);
+    const texts: string[] = [];
+    room.on("chat", ({ text }) => texts.push(text));
+    const items = [
+      { ...chat(3, "older"), epoch: "e1" },
+      { ...chat(9, "old"), epoch: "e1" },
+      { ...chat(301, "newer"), epoch: "e1" },
+    ];
+    stage.server.pages.set(MESSAGES, { status: 200, body: { items, next: null } });
+    visit.cut();
+
+    const back = await stage.server.visit();
+    back.welcome("a2");
+    const rejoined = next(room, "rejoined");
+    await back.grant("join", joined(300, [member("b")]));
+    back.say(chat(301, "newer"));
+    while (texts.length < 3) await next(room, "chat");
+
+    assert.deepEqual(await rejoined, { recovered: true, renewed: true });
+    assert.deepEqual(texts, ["older", "old", "newer"]);
+    assert.equal(stage.server.asked[0]?.url, `${MESSAGES}?epoch=e1&after=2&order=oldest&limit=500`);
+  },
+);
+
+scripted("a gap that cannot be filled is said plainly, and chat in it is given up", async (stage) => {
+  const { room, visit } = await together(stage);
+  const posting = room.chat("perhaps");
+  await visit.hear();
+  visit.cut();
+
+  const back = await stage.server.visit();
+  back.welcome("a2");
+  const rejoined = next(room, "rejoined");
+  await back.grant("join", joined(300, [member("b")]));
+
+  assert.deepEqual(await rejoined, { recovered: false, renewed: true });
+  await assert.rejects(posting, InterruptedError);
+});
+
+scripted("a connection that is renewed while history is read joins once more", async (stage) => {
+  const { visit } = await together(stage);
+  const items = [{ ...chat(3, "older"), epoch: "e1" }]; // history is behind, and is asked again after a while
+  stage.server.pages.set(MESSAGES, { status: 200, body: { items, next: null } });
+  visit.cut();
+  const second = await stage.server.visit();
+  second.welcome("a2");
+  await second.grant("join", joined(300, [member("b")]));
+  second.cut();
+
+  const third = await stage.server.visit();
+  third.welcome("a3");
+  assert.equal((await third.hear()).action, "join");
+});
+
+scripted("joining again waits where waiting helps", async (stage) => {
+  const { room, visit } = await together(stage);
+  visit.cut();
+  const back = await stage.server.visit();
+  back.welcome("a2");
+  const { ref } = await back.hear();
+  back.say({ type: "error", ref, code: "degraded", message: "Not now.", retryAfterMs: 1 });
+  const rejoined = next(room, "rejoined");
+  await back.grant("join", joined(2, [member("b")], { recovered: true }));
+
+  assert.deepEqual(await rejoined, { recovered: true, renewed: true });
+});
+
+scripted(
+  "chat that is new while the room is joined again stands behind what is posted again",
+  async (stage) => {
+    const { room, visit } = await together(stage);
+    const postings = [room.chat("one")];
+    await visit.hear();
+    visit.cut();
+    const back = await stage.server.visit();
+    const renewed = next(room.connection, "renewed");
+    back.welcome("a2");
+    await renewed;
+    postings.push(room.chat("two"));
+    await back.grant("join", joined(2, [member("b")], { recovered: true }));
+    const said = [await back.grant("chat", { position: 3 }), await back.grant("chat", { position: 4 })];
+    await Promise.all(postings);
+
+    assert.deepEqual(
+      said.map(({ text }) => text),
+      ["one", "two"],
     );
   },
 );
