@@ -19,6 +19,7 @@ from support.eventually import eventually
 from support.replicas import Replicas, equals_an_undisturbed_run, post, put, until_sent
 
 from parley.cli.embedded import Nats, Server
+from parley.kit import bus as bus_module
 from parley.kit import checkpoints, owner, ownership, purge
 from parley.kit import partitions as partitions_module
 from parley.kit.bus import Bus, nats_bus
@@ -223,6 +224,30 @@ async def test_a_stream_that_is_full_holds_an_owner_up_and_does_not_end_it(
         await bus.js.update_stream(config)
 
         await eventually(lambda: written(db, 3))
+
+
+async def test_what_a_room_says_is_stored_in_order_though_some_of_it_is_lost_on_the_way(
+    bus: Bus, db: AsyncEngine, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection breaks in the midst of a large round, or a stream gets another leader: the rest comes through."""
+    publish = bus.client.publish
+    lost: list[bytes] = []
+
+    async def lossy(subject: str, payload: bytes = b"", **options: Any) -> None:
+        if subject.startswith("parley.events.") and b'"sequence":"2"' in payload and not lost:
+            lost.append(payload)
+        else:
+            await publish(subject, payload, **options)
+
+    monkeypatch.setattr(bus_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(bus.client, "publish", lossy)
+    async with owning(bus, db):
+        await asyncio.gather(*(put(writer, 1, post("room", "ana", str(number))) for number in range(2, 20, 2)))
+        await eventually(lambda: written(db, 9), within=10)
+    entries = await Replicas(bus, db, "", "", Path()).read(subjects.EVENTS, subjects.ALL_EVENTS)
+
+    assert lost
+    assert [msgspec.json.decode(entry.payload)["sequence"] for entry in entries] == [str(n) for n in range(1, 10)]
 
 
 async def test_a_partition_that_another_has_taken_is_forgotten(bus: Bus, db: AsyncEngine, writer: Writer) -> None:

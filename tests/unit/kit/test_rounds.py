@@ -290,6 +290,15 @@ def test_messages_to_a_gateway_follow_one_another_and_gateways_do_not_wait_for_e
     ]
 
 
+def test_facts_of_one_room_follow_one_another_and_rooms_do_not_wait_for_each_other() -> None:
+    """NATS may store the second of two that are sent together, and the first only when it is sent again."""
+    round_ = Round()
+    a1, b1, a2, a3, c1 = (Message("s", b"", name, name[0]) for name in ("a1", "b1", "a2", "a3", "c1"))
+    round_.facts = [a1, b1, a2, a3, c1]
+
+    assert round_.fact_waves() == [[a1, b1, c1], [a2], [a3]]
+
+
 def test_a_message_has_no_more_deliveries_than_places() -> None:
     round_ = Round()
     round_.deliveries = {"left": [b"1"] * (PER_MESSAGE + 1)}

@@ -48,6 +48,8 @@ class Message(NamedTuple):
     payload: bytes
     id: str = ""
     """Where a stream shall drop repetitions by itself (`Nats-Msg-Id`); costs throughput, so only EVENTS has it."""
+    key: str = ""
+    """Whose story it is a part of: of the same, none may be stored before an earlier one (`Round.fact_waves`)."""
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -120,9 +122,10 @@ class Bus:
 
     async def publish_all(self, messages: Sequence[Message]) -> int:
         """
-        Store all *messages*, sent together in this order, and return the last one's sequence.
+        Store all *messages*, and return the last one's sequence. What must not overtake is no part of the same call.
 
-        Those that NATS did not acknowledge are sent again, in order, until it does.
+        They are sent together, and those that NATS did not acknowledge again, until it does. So when a connection
+        breaks or a stream gets another leader, a later one may be stored before an earlier one.
         """
         limit = self.client.max_payload
         for message in messages:

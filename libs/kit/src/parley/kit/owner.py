@@ -172,8 +172,9 @@ class Owner:
 
     async def _say(self, round_: Round) -> None:
         await self._is_still_mine()
-        if round_.facts:
-            await self._store(round_.facts)
+        for facts in round_.fact_waves():
+            await self._is_still_mine()
+            await self._store(facts)
         stored = [
             self._writer.put_encoded(command.partition, command.kind, command.event) for command in round_.forwards
         ]

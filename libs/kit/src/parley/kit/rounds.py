@@ -80,6 +80,18 @@ class Round:
     def __bool__(self) -> bool:
         return bool(self.facts or self.deliveries or self.forwards or self.replies or self.spans)
 
+    def fact_waves(self) -> list[list[Message]]:
+        """Return the facts: each key's next, once those before it are stored, as what is sent together may overtake."""
+        waves: list[list[Message]] = []
+        depths: dict[str, int] = {}
+        for fact in self.facts:
+            depth = depths.get(fact.key, 0)
+            depths[fact.key] = depth + 1
+            if depth == len(waves):
+                waves.append([])
+            waves[depth].append(fact)
+        return waves
+
     def waves(self, partition: int, limit: int) -> Iterator[list[Message]]:
         """Yield the messages to gateways: each gateway's next, once those before it are stored."""
         opening = b'{"partition":%d,"events":[' % partition
@@ -272,7 +284,9 @@ class Rules:
             traceparent=traceparent or UNSET,
             data=output.data,
         )
-        return Message(subjects.event(output.data.app, kind), self._fitting(_ENCODER.encode(event)), id_)
+        return Message(
+            subjects.event(output.data.app, kind), self._fitting(_ENCODER.encode(event)), id_, output.subject
+        )
 
     def _forward(self, output: Forward, stem: str, counts: dict[str, int], traceparent: str | None) -> Command:
         kind = type_of(output.command)
