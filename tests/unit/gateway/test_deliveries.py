@@ -13,7 +13,7 @@ from parley.protocol.dialects.parley_v1 import ParleyV1
 from parley.protocol.envelope import CloudEvent
 from parley.protocol.outputs import Deliveries as Batch
 from parley.protocol.outputs import Told
-from parley.protocol.says import AnySay, Close, Error, Message
+from parley.protocol.says import AnySay, Close, Error, MemberLeft, Message
 
 
 class Client:
@@ -24,14 +24,14 @@ class Client:
         self.dialect = dialect
         self.number = 1
         self.frames: list[Any] = []
-        self.ended: list[Any] = []
+        self.out_of: list[str] = []
+
+    def is_out_of(self, room: str) -> None:
+        self.out_of.append(room)
 
     def deliver(self, prepared: bytearray, n: int) -> None:
         frame = bytes(prepared[HEADROOM:])
         self.frames.append(msgspec.json.decode(frame) if frame.startswith(b"{") else frame.decode())
-
-    def hang_up(self, code: int, reason: str, ordered: str) -> None:
-        self.ended.append((code, ordered))
 
 
 V1, APIGW = ParleyV1(), ApiGateway()
@@ -148,3 +148,14 @@ def test_a_message_that_cannot_be_read_is_left_out() -> None:
     deliveries.read(2, message(told(1, 0, hello(), "ana")))
 
     assert len(ana.frames) == 1
+
+
+def test_a_session_notices_that_it_is_out_of_a_room() -> None:
+    """Else whoever was taken out, or never let in, could soon join no other."""
+    ana, bob = Client(V1), Client(V1)
+    left = MemberLeft(room="r", position=3, connection_id="ana", reason="removed")
+    full = Error(ref="1", code=ErrorCode.ROOM_FULL, message="Full.", room="s")
+
+    reader(ana=ana, bob=bob).read(1, message(told(1, 0, left, "bob", "ana"), told(1, 1, full, "bob")))
+
+    assert (ana.out_of, bob.out_of) == (["r"], ["s"])

@@ -120,6 +120,8 @@ class Error(Say, kw_only=True, frozen=True, tag="error"):
     ref: str | None = None
     code: ErrorCode
     message: str
+    room: str | None = None
+    """With `room_full`: which one. The receiver is no member of it."""
 
 
 class Close(Say, kw_only=True, frozen=True, tag="close"):

@@ -10,13 +10,16 @@ from msgspec import Struct
 from parley.gateway.session import Action, Check, HangUp, Publish, Say, Session
 from parley.gateway.websocket import HEADROOM, WebSocket
 from parley.kit import telemetry
+from parley.kit.bus import TooLargeError
 from parley.protocol.codes import CloseCode, ErrorCode, Refusal
-from parley.protocol.commands import AnyCommand, Reason
+from parley.protocol.commands import AnyCommand, Asked, PresenceSet, Reason
 
 log = structlog.get_logger(__name__)
 
 MOST_HELD: Final = 10_000
 """Frames that may wait for a client that is not live yet."""
+
+TOO_LARGE = Refusal(ErrorCode.TOO_LARGE, "With all that belongs to it this is larger than what the log takes.")
 
 BROKEN = Refusal(ErrorCode.INTERNAL, "Something of ours went wrong with this frame.")
 
@@ -125,13 +128,21 @@ class Connection:
         for action in actions:
             match action:
                 case Publish():
-                    self._lives.put(action.partitions, action.command, _span())
+                    self._publish(action)
                 case Say(frame=frame):
                     self.say(frame)
                 case Check():
                     self._lives.check(self, action)
                 case HangUp(code=code, reason=reason):
                     self.hang_up(code, reason)
+
+    def _publish(self, publish: Publish) -> None:
+        command = publish.command
+        try:
+            self._lives.put(publish.partitions, command, _span())
+        except TooLargeError:
+            ref = command.request.ref if isinstance(command, Asked | PresenceSet) else None
+            self.perform(self.session.refused(TOO_LARGE, ref))
 
     def welcome(self, frame: bytes | None) -> None:
         """Say the first frame, if the dialect has one, then what came meanwhile; listen from now on."""

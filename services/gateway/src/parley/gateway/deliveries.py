@@ -20,7 +20,7 @@ from parley.protocol.dialects import Dialect, Frame, Personal
 from parley.protocol.envelope import CloudEvent
 from parley.protocol.outputs import Deliveries as Batch
 from parley.protocol.outputs import Told
-from parley.protocol.says import ToClient, ToGateway
+from parley.protocol.says import Error, MemberLeft, ToClient, ToGateway
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +96,8 @@ class Deliveries:
         """Encode once per dialect, write to each of its connections."""
         known: dict[Dialect, bytearray | Personal | None] = {}
         find = self._find
+        if isinstance(say, MemberLeft | Error):
+            self._note(to, say)
         for receiver in to:
             connection = find(receiver)
             if connection is None:
@@ -111,6 +113,14 @@ class Deliveries:
                 own = words(receiver)
                 if own is not None:
                     connection.deliver(prepared(own), n)
+
+    def _note(self, to: tuple[str, ...], say: MemberLeft | Error) -> None:
+        """Tell sessions that are out of a room without having left it themselves."""
+        out = (say.connection_id,) if isinstance(say, MemberLeft) else to
+        for receiver in out:
+            connection = self._find(receiver) if receiver in to else None
+            if connection is not None and say.room is not None:
+                connection.session.is_out_of(say.room)
 
 
 def prepared(frame: Frame) -> bytearray:

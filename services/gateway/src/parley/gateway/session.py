@@ -153,12 +153,16 @@ class Session:
         self._profile = attached.profile or self._profile
         everywhere = range(self._rules.partitions)
         self._touched = (1 << len(everywhere)) - 1
-        moved = Moved(app=self._identity.app, connection=connection, session=self.number)
+        moved = Moved(app=self._identity.app, connection=connection, session=self.number, profile=self._profile)
         return Publish(tuple(partition for partition in everywhere if partition != self._home), moved)
 
     def answered(self, ref: str) -> None:
         """Take no request of this ref: it was processed in an earlier session, and its answer has just been said."""
         self._answered.add(ref)
+
+    def is_out_of(self, room: str) -> None:
+        """Count a room no longer: joining it was refused, or somebody took the connection out of it."""
+        self._rooms.discard(room)
 
     def comes_back(self, code: int) -> bool:
         """Whether the client may resume after its socket closed with *code*."""

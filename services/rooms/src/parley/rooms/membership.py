@@ -31,10 +31,12 @@ def join(rows: Rows, command: Asked, request: Join, at: Place) -> Iterator[Outpu
             )
             yield from rows.to_members(key, again, but=connection)
     elif room is not None and (full := _full(rows, room, command)):
-        yield from rows.to(connection, says.Error(ref=request.ref, code=ErrorCode.ROOM_FULL, message=full))
+        refusal = says.Error(ref=request.ref, code=ErrorCode.ROOM_FULL, message=full, room=request.room)
+        yield from rows.to(connection, refusal)
         return
     else:
         profile = command.profile or Profile()
+        rows.know(connection, profile)
         if request.metadata:
             profile = replace(profile, metadata={**profile.metadata, **request.metadata})
         yield from admit(rows, key, connection, profile, at)
