@@ -121,6 +121,42 @@ def tail(
     run(Wanted(in_app, types, room, since_of(since)), nats, as_json=as_json)
 
 
+@app.command()
+def doctor(
+    gateway: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="A gateway's HTTP, to ask it for its sockets; by default those of what runs here. Repeatable.",
+        ),
+    ] = None,
+    patience: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="How long a difference must persist to count.")
+    ] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """
+    Check that gateways, presence, rooms and history agree: every connection, member and open call.
+
+    Asks a running system and changes nothing. What is only on its way is no difference. One line for each, and exit
+    code 1 if there is any.
+    """
+    from parley.cli.doctor import doctor as run
+    from parley.cli.doctor import lines
+
+    found = run(gateway or [], patience)
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        for address in found.unasked:
+            typer.echo(f"The gateway at {address} does not answer: its sockets were not compared.", err=True)
+        for line in lines(found):
+            typer.echo(line)
+    raise typer.Exit(0 if found.agree else 1)
+
+
 def main() -> None:
     """Run a command."""
     telling(app)

@@ -12,6 +12,7 @@ from parley.gateway.connections import Connections
 from parley.gateway.deliveries import PER_MESSAGE, Deliveries
 from parley.gateway.flow import Rate
 from parley.gateway.ingress import Bounds, Ingress
+from parley.gateway.inspection import inspection
 from parley.gateway.lease import lease
 from parley.gateway.lives import Lives
 from parley.gateway.origins import Origins
@@ -92,7 +93,10 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
         websocket_server(settings.host, settings.port, reception.decide, _limits(settings)) as server,
     ):
         try:
-            async with probes.ready({"nats": bus.check, "log": weather.check, "keys": tokens.missing}):
+            async with (
+                probes.mounted(inspection(writer.name, lives)),
+                probes.ready({"nats": bus.check, "log": weather.check, "keys": tokens.missing}),
+            ):
                 yield server
         finally:
             await _leave(server, lives, settings.drain_seconds)

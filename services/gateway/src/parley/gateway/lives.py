@@ -1,7 +1,7 @@
 """How each connection begins and ends: what the log is told of it, and when its client is welcomed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import random
 from time import monotonic, time
 from typing import Final
@@ -141,6 +141,13 @@ class Lives:
                 time=clock.rfc3339(int(time() * 1000)),
             )
         )
+
+    def held(self) -> Iterator[tuple[str, int, bool]]:
+        """Give the sessions held here: connection, number, and whether its socket is open."""
+        for connection in self._connections:
+            yield connection.id, connection.session.number, True
+        for id_, number in self._waiting:
+            yield id_, number, False
 
     # what owners say to us
 
