@@ -15,13 +15,16 @@ from pathlib import Path
 
 from chaos.cluster import Cluster
 from chaos.faults import schedule
-from chaos.run import Report, Size, chaos
+from chaos.judge import Verdict
+from chaos.run import Size, chaos
 
 SHOWN = 30
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make chaos", description="Hurt a cluster under load, and check its promises.")
+    parser = argparse.ArgumentParser(
+        prog="make chaos", description="Hurt a cluster under load, and check its promises."
+    )
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--faults", type=int, default=30)
     parser.add_argument("--rate", type=float, default=200.0, help="things said each second, by all clients")
@@ -37,19 +40,18 @@ def main() -> int:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
 
-        async def run() -> Report:
+        async def run() -> Verdict:
             async with Cluster(folder) as cluster:
                 tell("the cluster is up")
                 faults = schedule(options.seed, options.faults)
                 return await chaos(cluster, folder, options.seed, faults, Size(rate=options.rate), tell)
 
-        report = asyncio.run(run())
-    tell(str(report))
-    for violation in report.violations[:SHOWN]:
+        verdict = asyncio.run(run())
+    for violation in verdict.violations[:SHOWN]:
         sys.stdout.write(f"{violation}\n")
-    if report.violations:
+    if verdict.broken:
         again = f'make chaos ARGS="--seed {options.seed} --faults {options.faults}"'
-        sys.stdout.write(f"{len(report.violations)} promises were broken. The same again: {again}\n")
+        sys.stdout.write(f"{verdict.broken} promises were broken. The same again: {again}\n")
         return 1
     sys.stdout.write("Nothing was lost, doubled or out of order.\n")
     return 0

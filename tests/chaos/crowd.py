@@ -49,12 +49,15 @@ class Crowd:
     async def run(self, orders: asyncio.StreamReader) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(client.run()) for client in self._clients]
-            tasks.append(group.create_task(self._talk()))
+            tasks += [group.create_task(self._talk()), group.create_task(self._write())]
             while word := (await orders.readline()).decode().strip():
                 if word == "quiet":
                     for client in self._clients:
                         client.be_quiet()
                     tasks.append(group.create_task(self._settle()))
+                elif word == "talk":
+                    for client in self._clients:
+                        client.talk()
                 elif word == "leave":
                     await asyncio.gather(*(client.leave() for client in self._clients))
                     break
@@ -64,7 +67,7 @@ class Crowd:
         _tell("left")
 
     async def _talk(self) -> None:
-        """Let somebody act, so often that all together keep the rate: the time that a machine was slow is made up for."""
+        """Let somebody act, so often that all together keep the rate, and make up for moments that are slow."""
         due = time.monotonic()
         while True:
             due += self._rng.expovariate(self._rate)
@@ -81,9 +84,14 @@ class Crowd:
                 _tell(f"waits: {restless}")
                 said = restless
             await asyncio.sleep(LOOK_SECONDS)
-            self._book.flush()
         self._book.flush()
         _tell("settled")
+
+    async def _write(self) -> None:
+        """Put what was written down where others can read it."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self._book.flush()
 
 
 def _tell(word: str) -> None:

@@ -76,7 +76,9 @@ async def _tables(db: "asyncpg.Connection[asyncpg.Record]") -> Kept:
         member = Member(connection, profile.get("availability", "online"), profile.get("metadata", {}))
         by_room[room].append(member)
     return Kept(
-        present=tuple(Present(id_, how, msgspec.json.decode(words), tuple(there)) for id_, how, words, there in present),
+        present=tuple(
+            Present(id_, how, msgspec.json.decode(words), tuple(there)) for id_, how, words, there in present
+        ),
         rooms={name: (epoch, position) for name, epoch, position in rooms},
         members={room: tuple(there) for room, there in by_room.items()},
         posted=tuple(Posted(*row) for row in posted),

@@ -15,6 +15,8 @@ SERVERS: Final = ("nats-0", "postgres-0")
 PAST_EVERY_LEASE: Final = 9.0
 """Owners hold a partition for 3 s, gateways their name for 3 s, and for as long again nobody acts on it."""
 
+PAST_THE_GRACE: Final = 38.0
+
 
 class Fault(Struct, frozen=True):
     """One thing that happens, to one part or to several at once."""
@@ -49,6 +51,11 @@ def sleep(rng: Random) -> Fault:
     return Fault("pause", (rng.choice((*SERVICES, *SERVERS)),), PAST_EVERY_LEASE, pause=rng.uniform(2, 5))
 
 
+def coma(rng: Random) -> Fault:
+    """A gateway that is away for longer than the grace, and then goes on as if nothing had been."""
+    return Fault("pause", (rng.choice(GATEWAYS),), PAST_THE_GRACE, pause=rng.uniform(2, 5))
+
+
 def both(rng: Random) -> Fault:
     """An owner and a gateway at once."""
     return Fault("kill", (rng.choice(OWNERS), rng.choice(GATEWAYS)), pause=rng.uniform(3, 7))
@@ -76,6 +83,7 @@ KINDS: Final[tuple[tuple[Callable[[Random], Fault], int], ...]] = (
     (several, 2),
     (cut, 3),
     (swallow, 2),
+    (coma, 1),
 )
 
 
@@ -87,6 +95,18 @@ def schedule(seed: int, count: int) -> list[Fault]:
     kinds, weights = zip(*KINDS, strict=True)
     later = rng.choices(kinds, weights, k=max(0, count - len(first)))
     return [kind(rng) for kind in [*first, *later][:count]]
+
+
+SHORT: Final = (
+    Fault("kill", ("rooms-0", "gateway-1"), pause=3.0),
+    Fault("cut", ("clients",), pause=2.0),
+    Fault("pause", ("rooms-1",), 5.0, pause=2.0),
+    Fault("kill", ("nats-0",), pause=3.0),
+    Fault("restart", ("gateway-0",), pause=3.0),
+    Fault("kill", ("postgres-0", "presence-0"), pause=3.0),
+    Fault("swallow", ("clients",), 2.0, pause=1.0),
+)
+"""One of most kinds, in half a minute."""
 
 
 async def strike(cluster: Cluster, fault: Fault, rng: Random) -> None:

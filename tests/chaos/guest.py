@@ -39,6 +39,10 @@ class Guest:
         """Say nothing new."""
         self._quiet = True
 
+    def talk(self) -> None:
+        """Say new things again."""
+        self._quiet = False
+
     @property
     def restless(self) -> str | None:
         """Why it is not at rest yet."""

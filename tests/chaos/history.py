@@ -44,6 +44,7 @@ class Frame(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tru
     text: str = ""
     availability: str = ""
     metadata: dict[str, Any] | None = None
+    since: dict[str, Any] | None = None
 
 
 class Record(Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):

@@ -7,16 +7,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, Self
 
 import msgspec
-from chaos import evidence, history
-from chaos.checker import check
 from chaos.cluster import Cluster
 from chaos.crowd import Cast
 from chaos.faults import Fault, strike
-from chaos.history import History
-from chaos.violation import Violation
+from chaos.judge import Trial, Verdict
 from msgspec import Struct
 from support.eventually import eventually
 
@@ -24,6 +21,9 @@ ROOMS: Final = tuple(f"room {number}" for number in range(6))
 SETTLING_SECONDS: Final = 40.0
 GHOST_SECONDS: Final = 45.0
 """After this long nobody may be left who is not there: lease, a TTL, grace, and some."""
+PATIENCE_SECONDS: Final = 4.0
+"""Whoever takes longer than this is asked why."""
+VERDICT_BYTES: Final = 1 << 24
 
 Tell = Callable[[str], None]
 
@@ -41,63 +41,40 @@ class Size(Struct, frozen=True):
     """Seconds without faults at the beginning, and at the end."""
 
 
-class Report(Struct, frozen=True):
-    """What came out."""
+class Helper:
+    """A process of this suite: it is told something in a line, and answers in lines."""
 
-    violations: tuple[Violation, ...]
-    said: int
-    heard: int
-    resumed: int
-    begun_anew: int
-    events: int
-    posted: int
-    seconds: float
-    resting: float
-    """How long it took until nothing was left to be done."""
-
-    def __str__(self) -> str:
-        return (
-            f"{self.said} frames said, {self.heard} heard, {self.resumed} resumes, {self.begun_anew} beginnings, "
-            f"{self.events} events, {self.posted} chats in history; at rest after {self.resting:.1f} s; "
-            f"{self.seconds:.0f} s in all"
-        )
-
-
-class Crowd:
-    """A crowd's process, from this side."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, title: str) -> None:
         self._process = process
+        self._title = title
 
-    async def order(self, word: str, answer: str, within: float, tell: Tell) -> None:
-        """Give an order and wait for its answer."""
-        assert self._process.stdin is not None
+    async def line(self) -> bytes:
+        """Return its next line."""
         assert self._process.stdout is not None
-        self._process.stdin.write(word.encode() + b"\n")
-        said = ""
-        try:
-            async with asyncio.timeout(within):
-                while line := (await self._process.stdout.readline()).decode().strip():
-                    if line == answer:
-                        return
-                    said = line
-        except TimeoutError:
-            tell(f"the crowd {said}")
-            return
-        raise RuntimeError("a crowd has ended by itself; its standard error says why")
+        line = await self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._title} has ended by itself; its standard error says why")
+        return line.rstrip()
+
+    def say(self, words: bytes) -> None:
+        """Say a line to it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(words + b"\n")
 
 
 @asynccontextmanager
-async def crowd(cast: Cast) -> AsyncIterator[Crowd]:
-    """Run a crowd for the length of the block."""
-    words = (sys.executable, "-m", "chaos.crowd")
+async def helper(module: str, title: str) -> AsyncIterator[Helper]:
+    """Run a module of this suite for the length of the block."""
     process = await asyncio.create_subprocess_exec(
-        *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[1]
+        *(sys.executable, "-m", module),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[1],
+        limit=VERDICT_BYTES,
     )
     assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(cast) + b"\n")
     try:
-        yield Crowd(process)
+        yield Helper(process, title)
     finally:
         process.stdin.close()
         try:
@@ -109,104 +86,109 @@ async def crowd(cast: Cast) -> AsyncIterator[Crowd]:
 
 
 class Run:
-    """What all kinds of runs share."""
+    """Crowds at a cluster, and a judge."""
 
     def __init__(self, cluster: Cluster, folder: Path, seed: int, size: Size, tell: Tell) -> None:
         self.cluster = cluster
-        self.seed = seed
         self.tell = tell
-        self._size = size
-        self._folder = folder
-        self._books = [folder / f"crowd-{number}.jsonl" for number in range(size.crowds)]
-        self._crowds: list[Crowd] = []
-        self._exits = AsyncExitStack()
-        self._began = time.monotonic()
         self.resting = 0.0
+        """Seconds until nothing was left to be done, whenever we waited for that."""
+        self.excused: list[tuple[float, float]] = []
+        self.earlier = ""
+        self._seed = seed
+        self._size = size
+        self._books = tuple(str(folder / f"crowd-{number}.jsonl") for number in range(size.crowds))
+        self._crowds: list[Helper] = []
+        self._judge: Helper
+        self._exits = AsyncExitStack()
 
-    async def begin(self) -> None:
-        """Let the crowds come."""
+    async def __aenter__(self) -> Self:
         size = self._size
+        self._judge = await self._exits.enter_async_context(helper("chaos.judge", "the judge"))
         for number, book in enumerate(self._books):
             cast = Cast(
-                seed=self.seed,
+                seed=self._seed,
                 speakers=tuple(f"s{number}{one:02}" for one in range(size.speakers)),
                 guests=tuple(f"g{number}{one:02}" for one in range(size.guests)),
                 doors=self.cluster.doors,
                 rooms=ROOMS,
                 rate=size.rate / size.crowds,
-                book=str(book),
+                book=book,
             )
-            self._crowds.append(await self._exits.enter_async_context(crowd(cast)))
+            crowd = await self._exits.enter_async_context(helper("chaos.crowd", f"crowd {number}"))
+            crowd.say(msgspec.json.encode(cast))
+            self._crowds.append(crowd)
+        return self
 
-    async def close(self) -> None:
-        """End the crowds."""
+    async def __aexit__(self, *_: object) -> None:
         await self._exits.aclose()
 
     async def settle(self) -> None:
         """Let everybody fall quiet and have their answers."""
-        await asyncio.gather(*(one.order("quiet", "settled", SETTLING_SECONDS, self.tell) for one in self._crowds))
+        await self._order(b"quiet", b"settled", SETTLING_SECONDS)
+
+    def talk(self) -> None:
+        """Let everybody talk again."""
+        for crowd in self._crowds:
+            crowd.say(b"talk")
 
     async def leave(self) -> None:
         """Let everybody say goodbye."""
-        await asyncio.gather(*(one.order("leave", "left", 10, self.tell) for one in self._crowds))
+        await self._order(b"leave", b"left", 15)
 
-    async def history(self, *, deep: bool = True) -> History:
-        """Return all there is to know; without being *deep* not what history lists over REST."""
+    async def verdict(self, keep_events: str = "") -> Verdict:
+        """Return what the checker says now."""
         state = self.cluster.state
-        records = history.read(self._books)
-        kept = await evidence.rest(state["frontDoor"] if "frontDoor" in state else state["front_door"])
-        tables = await evidence.tables(state["database"])
-        if deep:
-            rooms = tuple(sorted({posted.room for posted in tables.posted}))
-            front_door = state["frontDoor"] if "frontDoor" in state else state["front_door"]
-            kept = msgspec.structs.replace(kept, posted=await evidence.said(front_door, rooms))
-        else:
-            kept = msgspec.structs.replace(kept, posted=tables.posted)
-        return History(
-            records=tuple(records), events=await evidence.events(state["nats"]), tables=tables, rest=kept
+        trial = Trial(
+            books=self._books,
+            nats=state["nats"],
+            database=state["database"],
+            front_door=state["frontDoor"],
+            excused=tuple(self.excused),
+            earlier=self.earlier,
+            keep_events=keep_events,
         )
+        self._judge.say(msgspec.json.encode(trial))
+        return msgspec.json.decode(await self._judge.line(), type=Verdict)
 
-    async def rest(self) -> tuple[Violation, ...]:
+    async def rest(self) -> Verdict:
         """Wait until nothing is left to be done, and return what is wrong then."""
         began = time.monotonic()
-        found: tuple[Violation, ...] = ()
+        last: list[Verdict] = []
 
         async def look() -> list[str]:
-            nonlocal found
-            found = tuple(check(await self.history()))
-            return [str(one) for one in found]
+            last[:] = [await self.verdict()]
+            return [str(one) for one in last[0].violations]
 
         try:
             await eventually(look, GHOST_SECONDS)
         except AssertionError:
             self.tell(f"not at rest after {GHOST_SECONDS:g} s")
-        self.resting = time.monotonic() - began
-        return found
+        self.resting += time.monotonic() - began
+        return last[0]
 
-    async def report(self, violations: Sequence[Violation]) -> Report:
-        """Return what came out."""
-        records = history.read(self._books)
-        kept = await evidence.tables(self.cluster.state["database"])
-        came = [record for record in records if isinstance(record, history.Came)]
-        return Report(
-            violations=tuple(violations),
-            said=sum(isinstance(record, history.Said) for record in records),
-            heard=sum(isinstance(record, history.Heard | history.Read) for record in records),
-            resumed=sum(record.resumed for record in came),
-            begun_anew=sum(not record.resumed for record in came),
-            events=len(await evidence.events(self.cluster.state["nats"])),
-            posted=len(kept.posted),
-            seconds=time.monotonic() - self._began,
-            resting=self.resting,
-        )
+    async def _order(self, word: bytes, answer: bytes, within: float) -> None:
+        for crowd in self._crowds:
+            crowd.say(word)
+        await asyncio.gather(*(self._answer(crowd, answer, within) for crowd in self._crowds))
+
+    async def _answer(self, crowd: Helper, answer: bytes, within: float) -> None:
+        began = time.monotonic()
+        said = b"silent"
+        try:
+            async with asyncio.timeout(within):
+                while (line := await crowd.line()) != answer:
+                    said = line
+                    if time.monotonic() - began > PATIENCE_SECONDS:
+                        self.tell(f"a crowd {line.decode()}")
+        except TimeoutError:
+            self.tell(f"a crowd {said.decode()}, in vain")
 
 
-async def chaos(cluster: Cluster, folder: Path, seed: int, faults: Sequence[Fault], size: Size, tell: Tell) -> Report:
-    """Let *faults* happen while crowds talk, and report what the checker says, at rest and after all have left."""
-    run = Run(cluster, folder, seed, size, tell)
+async def chaos(cluster: Cluster, folder: Path, seed: int, faults: Sequence[Fault], size: Size, tell: Tell) -> Verdict:
+    """Let *faults* happen while crowds talk, and return what the checker says, at rest or after all have left."""
     rng = Random(f"strikes {seed}")
-    try:
-        await run.begin()
+    async with Run(cluster, folder, seed, size, tell) as run:
         await asyncio.sleep(size.calm)
         for number, fault in enumerate(faults, 1):
             tell(f"{number}/{len(faults)} {fault}")
@@ -216,11 +198,13 @@ async def chaos(cluster: Cluster, folder: Path, seed: int, faults: Sequence[Faul
         await asyncio.sleep(size.calm)
         tell("quiet")
         await run.settle()
-        violations = await run.rest()
-        if not violations:
-            tell("goodbye")
+        verdict = await run.rest()
+        if not verdict.broken:
+            tell(f"at rest, {run.resting:.1f} s after the last answer; goodbye")
             await run.leave()
-            violations = await run.rest()
-        return await run.report(violations)
-    finally:
-        await run.close()
+            verdict = await run.rest()
+        tell(
+            f"{verdict.said} frames said, {verdict.heard} heard, {verdict.resumed} resumes, "
+            f"{verdict.begun_anew} beginnings, {verdict.events} events, {verdict.posted} chats in history"
+        )
+        return verdict

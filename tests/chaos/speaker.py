@@ -66,6 +66,10 @@ class Speaker:
         """Say nothing new."""
         self._quiet = True
 
+    def talk(self) -> None:
+        """Say new things again."""
+        self._quiet = False
+
     @property
     def restless(self) -> str | None:
         """Why it is not at rest yet."""
@@ -100,7 +104,7 @@ class Speaker:
             return
         dice = self._rng.random()
         if dice < 0.002:
-            self._cut("of its own")
+            self._cut()
         elif dice < 0.0026:
             await self._anew(vanish=dice < 0.0023)
         elif dice < 0.45:
@@ -210,7 +214,7 @@ class Speaker:
                     return
                 await socket.send('{"action":"ping"}')
 
-    def _cut(self, how: str) -> None:  # noqa: ARG002 - reads better where it is called
+    def _cut(self) -> None:
         if self._socket is not None:
             self._live = False
             self._socket.transport.abort()
@@ -237,7 +241,7 @@ class Speaker:
 
     # what it hears
 
-    def _hear(self, frame: Frame) -> None:
+    def _hear(self, frame: Frame) -> None:  # noqa: C901, PLR0912 - one case for each type
         if frame.type == "pong":
             self._n = max(self._n, frame.n)
             return
@@ -265,7 +269,7 @@ class Speaker:
             case "chat":
                 self._stand(frame)
             case "goAway":
-                asyncio.get_running_loop().call_later(0.2 + self._rng.random() * 0.3, self._cut, "told to go")
+                asyncio.get_running_loop().call_later(0.2 + self._rng.random() * 0.3, self._cut)
             case _:
                 pass
 
@@ -307,8 +311,8 @@ class Speaker:
 
     async def _join(self, room: str, since: tuple[str, int] | None = None) -> None:
         self._wanted[room] = None
-        where = None if since is None else {"epoch": since[0], "position": since[1]}
-        await self._say(action="join", room=room, **({} if where is None else {"since": where}))
+        more: dict[str, Any] = {} if since is None else {"since": {"epoch": since[0], "position": since[1]}}
+        await self._say(action="join", room=room, **more)
 
     async def _leave(self) -> None:
         room = self._some_room()
