@@ -131,3 +131,17 @@ def test_nothing_is_left_of_who_has_gone(partition):
 
     assert not partition.rooms.waiting()
     assert len(partition.rooms.rows.negotiations.sides) == 0
+
+
+def test_what_is_kept_of_a_description_is_bounded(partition):
+    """It is kept for each pair: one client could fill our memory."""
+    for round_ in range(30):
+        long = [f"{round_}-{number}-" + "x" * 300 for number in range(10)]
+        many = [f"{round_}-{number}" for number in range(1000)]
+        signal(partition, "ana", "bob", description("offer", *long, *many))
+
+    (side,) = (row for _, row in partition.rooms.rows.negotiations.sides.rows())
+
+    assert len(side.current) <= 64
+    assert len(side.earlier) <= 16
+    assert max(map(len, side.current)) <= 256

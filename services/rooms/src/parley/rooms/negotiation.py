@@ -8,7 +8,12 @@ from msgspec import Struct
 from parley.protocol.table import Table
 from parley.rooms.content import Signaling
 
-UFRAG: Final = re.compile(r"a=ice-ufrag:(\S+)")
+UFRAG: Final = re.compile(r"a=ice-ufrag:(\S{1,256})(?!\S)")
+"""A fragment as RFC 8839 lets it be; longer ones are nobody's, and would be kept for each pair."""
+
+MOST_CURRENT: Final = 64
+"""How many different ones of a description are kept; browsers write one, or one for each of its media."""
+
 REMEMBERED: Final = 16
 """How many ufrags of earlier descriptions are told from unknown ones."""
 
@@ -71,7 +76,7 @@ class Negotiations:
         side = self.sides.get((sender, to))
         if said.step == "candidate":
             return side is not None and said.ufrag in side.earlier and said.ufrag not in side.current
-        found = tuple(dict.fromkeys(UFRAG.findall(said.sdp)))
+        found = tuple(dict.fromkeys(UFRAG.findall(said.sdp)))[:MOST_CURRENT]
         if found and (side is None or side.current != found):
             earlier = () if side is None else (*side.earlier, *side.current)[-REMEMBERED:]
             self.sides[sender, to] = Side(sender, to, found, earlier)
