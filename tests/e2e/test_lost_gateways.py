@@ -23,7 +23,9 @@ async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Instanc
     instance = Instance(tmp_path_factory.mktemp("lost") / "data", up=REAL, GATEWAY_GRACE_SECONDS="3")
     await instance.start("--scale", "gateway=2")
     yield instance
+    found = await asyncio.to_thread(instance.parley, "doctor", "--patience", "20")
     await instance.stop()
+    assert found.returncode == 0, found.stdout  # nothing is left over
 
 
 async def play(script: str, folder: Path, instance: Instance) -> None:

@@ -30,7 +30,9 @@ async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Instanc
     instance = Instance(folder, up=REAL, GATEWAY_GRACE_SECONDS=str(GRACE_SECONDS))
     await instance.start("--scale", "gateway=2")
     yield instance
+    found = await asyncio.to_thread(instance.parley, "doctor", "--patience", "20")
     await instance.stop()
+    assert found.returncode == 0, found.stdout  # nothing is left over
 
 
 @pytest.fixture
