@@ -46,9 +46,10 @@ class Returning:
             session.answered(say.ref)
 
     def attached(self, say: Attached) -> bool:
-        """Note a partition that speaks to us; return whether it was the last."""
-        if say.session == self.connection.session.number:
-            self.missing.discard(say.partition)
+        """Note a partition that speaks to us, perhaps of an earlier session; return whether it was the last."""
+        if say.session != self.connection.session.number:
+            return False
+        self.missing.discard(say.partition)
         return not self.missing
 
 
