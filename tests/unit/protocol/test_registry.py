@@ -209,3 +209,29 @@ def test_a_move_that_comes_late_changes_nothing():
     row = registry.moved(Moved(app="a", connection="c1", session=2), at(writer="g2"))
 
     assert (row.session, row.gateway) == (3, "g3")
+
+
+def test_a_gateway_is_lost_also_where_it_has_nobody():
+    """Presence has fewer connections than rooms, and both must see the same grace end at the same place."""
+    rooms, presence = Registry(), Registry()
+    rooms.heard(asked("elsewhere"), at(), resumable=True)
+    for registry in (rooms, presence):
+        registry.gateway_lost("g1", at(2_000))
+        registry.opened(opened("c1"), at(3_000))
+        registry.gateway_lost("g1", at(4_000))
+        registry.tick(at(2_000 + GRACE_MS))
+
+    assert not rooms.connections["c1"].live
+    assert presence.connections["c1"] == rooms.connections["c1"]
+
+
+def test_whoever_can_resume_can_do_so_also_if_its_first_command_failed():
+    """The command that said so has changed nothing; the next one that says so counts."""
+    registry = Registry()
+    registry.heard(asked("c1"), at())
+
+    registry.heard(asked("c1"), at(), resumable=True)
+    registry.heard(asked("c1"), at())
+
+    assert registry.gateway_lost("g1", at()) == []
+    assert registry.connections["c1"].resumable

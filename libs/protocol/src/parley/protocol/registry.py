@@ -194,6 +194,9 @@ class Registry:
         elif command.session > row.session:
             row = replace(row, session=command.session, gateway=at.writer, closed_at=None)
             self.connections[row.id] = row
+        if resumable and not row.resumable:  # it was entered by a command that does not say so: the first one failed
+            row = replace(row, resumable=True)
+            self.connections[row.id] = row
         return row
 
     def closed(self, command: FromConnection, at: Place) -> list[Connection]:
@@ -210,11 +213,15 @@ class Registry:
         return [self._end(row, at)] if row is not None and row.live and row.app == app else []
 
     def gateway_lost(self, gateway: str, at: Place) -> list[Connection]:
-        """Note that a gateway holds no lease; end its connections that can't resume."""
-        if gateway not in self.connections.of_gateway or gateway in self.lost:
+        """Note that a gateway holds no lease; end its connections that can't resume.
+
+        It is noted also where it has no connections: presence has fewer than rooms, and both must see its grace end
+        at the same place in the log.
+        """
+        if gateway in self.lost:
             return []
         self.lost[gateway] = LostGateway(gateway, at.time)
-        here = [self.connections[id_] for id_ in sorted(self.connections.of_gateway[gateway])]
+        here = [self.connections[id_] for id_ in sorted(self.connections.of_gateway.get(gateway, ()))]
         return [self._end(row, at) for row in here if not row.resumable]
 
     def gateway_back(self, gateway: str) -> None:
