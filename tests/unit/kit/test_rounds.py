@@ -18,7 +18,7 @@ from parley.kit.reader import Entry
 from parley.kit.rounds import FORGET_MS, PER_MESSAGE, Round, Rules
 from parley.protocol.commands import AnyCommand, Batch, Negotiated, Tick, type_of
 from parley.protocol.envelope import CloudEvent, Place
-from parley.protocol.outputs import Deliver, Output, Reply
+from parley.protocol.outputs import Deliver, Forward, Output, Reply
 from parley.protocol.says import SignalFrom
 
 CREATED = "2026-01-31T12:00:00.123456+00:00"
@@ -297,6 +297,71 @@ def test_facts_of_one_room_follow_one_another_and_rooms_do_not_wait_for_each_oth
     round_.facts = [a1, b1, a2, a3, c1]
 
     assert round_.fact_waves() == [[a1, b1, c1], [a2], [a3]]
+
+
+def forwarding() -> tuple[Rules, Rules]:
+    """Return an owner that forwards what it hears to another partition, and the owner of that."""
+
+    class Sends(ledger.Ledger):
+        def reduce(self, event: CloudEvent[AnyCommand], at: Place) -> Iterator[Output]:
+            assert isinstance(event.data, Negotiated)
+            if event.data.time:
+                yield Forward(2, event.data)
+
+    class Hears(ledger.Ledger):
+        def reduce(self, event: CloudEvent[AnyCommand], at: Place) -> Iterator[Output]:
+            assert isinstance(event.data, Negotiated)
+            yield Reply("heard", event.data.time)
+
+    return rules(Sends(1)), rules(Hears(2))
+
+
+def forwards(one: Rules, *log: Entry) -> list[msgspec.Raw]:
+    return [msgspec.Raw(command.event) for round_ in one.rounds(log) for command in round_.forwards]
+
+
+def test_the_slower_of_two_owners_has_not_the_last_word() -> None:
+    """Both forward the same, each under its own name and in its own time."""
+    mine, theirs = forwarding()
+    first, second = forwards(mine, *(entry(at, Negotiated(app="a", pair=("1", "2"), time=at)) for at in (1, 2)))
+
+    def batch(sequence: int, writer: str, *events: msgspec.Raw) -> Entry:
+        payload = {"gateway": writer, "number": 1, "events": events}
+        return Entry(sequence, sequence, "parley.in.2.m", msgspec.json.encode(payload))
+
+    log = [batch(1, "quick", first, second), batch(2, "slow", first), batch(3, "slower", first, second)]
+
+    assert [reply for round_ in theirs.rounds(log) for reply in round_.replies] == [("heard", b"1"), ("heard", b"2")]
+
+
+def test_forwards_of_partitions_have_marks_of_their_own() -> None:
+    mine, theirs = forwarding()
+    (said,) = forwards(mine, entry(5, Negotiated(app="a", pair=("1", "2"), time=5)))
+    other = msgspec.Raw(bytes(said).replace(b'"partitionkey":"1"', b'"partitionkey":"3"'))
+    client = entry(7, Negotiated(app="a", pair=("1", "2"), time=7))
+    payload = msgspec.json.encode({"gateway": "g", "number": 1, "events": [said, other]})
+
+    rounds = theirs.rounds([Entry(6, 6, "parley.in.2.m", payload), client])
+
+    assert [reply for round_ in rounds for reply in round_.replies] == [
+        ("heard", b"5"),
+        ("heard", b"5"),
+        ("heard", b"7"),
+    ]
+
+
+def test_the_halves_of_what_is_too_large_do_not_depend_on_the_order_of_rows() -> None:
+    """Else a successor, whose rows come in the order of their keys, would tell one half twice and the other never."""
+    names = [f"connection {number}" for number in range(30)]
+
+    def halves(to: Iterable[str]) -> list[set[str]]:
+        class Crowd(ledger.Ledger):
+            def reduce(self, event: CloudEvent[AnyCommand], at: Place) -> Iterator[Output]:
+                yield Deliver("left", tuple(to), SignalFrom(from_="x", data=Raw(b"1")))
+
+        return [set(one["data"]["to"]) for one in said(rules(Crowd(1), limit=400).rounds([entry(1, Tick(app=""))]))]
+
+    assert halves(names) == halves(reversed(names))
 
 
 def test_a_message_has_no_more_deliveries_than_places() -> None:

@@ -33,6 +33,9 @@ FORGET_MS: Final = 15 * 60_000
 PER_MESSAGE: Final = 4096
 """Deliveries in one message at most: a client's ``n`` is the message's sequence times this, plus an index."""
 
+PER_ENTRY: Final = 1 << 24
+"""Forwards of one entry at most: a forward's number is the entry's sequence times this, plus an ordinal."""
+
 _ENCODER: Final = msgspec.json.Encoder()
 _BATCH: Final = msgspec.json.Decoder(Batch)
 _EVENT: Final = msgspec.json.Decoder(CloudEvent[AnyCommand])
@@ -139,6 +142,8 @@ class Rules:
         self._moves = tuple(state.moves)
         self._told = 0
         """Deliveries of this entry so far."""
+        self._forwarded = 0
+        """Forwards of this entry so far."""
         self._prefix = ""
         self._gateways: set[str] = set()
         """Names that have been found fit for a subject."""
@@ -158,10 +163,12 @@ class Rules:
         said = Round()
         for entry in entries:
             self.time = max(self.time, entry.time)
-            self._told = 0
+            self._told = self._forwarded = 0
             batch = self._batch(entry)
-            if batch is not None and self._is_new(batch):
+            if batch is not None and self._is_new(batch.gateway, batch.number):
                 for index, event in enumerate(batch.events):
+                    if not self._is_next(event):
+                        continue
                     if said and isinstance(event.data, self._moves):
                         yield said
                         said = Round()
@@ -175,7 +182,7 @@ class Rules:
         self.begin(stream, 0, max(self.time, _milliseconds(stream)), {})
         said = Round()
         at = Place(self.partition, 0, 0, self.time, "")
-        self._told = 0
+        self._told = self._forwarded = 0
         try:
             self._add(self._encoded(self.state.log_lost(at), at, None), said)
         except Exception:  # noqa: BLE001 - as with an event: the partition goes on
@@ -194,12 +201,24 @@ class Rules:
         except _UNREADABLE:
             return _legible(entry)
 
-    def _is_new(self, batch: Batch) -> bool:
-        number, time = self.marks.get(batch.gateway, (0, 0))
-        if batch.number <= number and self.time - time <= FORGET_MS:
+    def _is_new(self, writer: str, number: int) -> bool:
+        last, time = self.marks.get(writer, (0, 0))
+        if number <= last and self.time - time <= FORGET_MS:
             return False
-        self.marks[batch.gateway] = (batch.number, self.time)
+        self.marks[writer] = (number, self.time)
         return True
+
+    def _is_next(self, event: CloudEvent[AnyCommand]) -> bool:
+        """Whether an event that an owner has forwarded is above the last one of its partition.
+
+        Two owners of that partition may forward the same, each in its own time: the slower one must not have the
+        last word.
+        """
+        if not isinstance(event.partitionkey, str) or not isinstance(event.sequence, str):
+            return True  # a client's, or a watch's
+        return not event.sequence.isdecimal() or self._is_new(
+            f"{event.source}/{event.partitionkey}", int(event.sequence)
+        )
 
     def _event(self, event: CloudEvent[AnyCommand], at: Place, said: Round) -> None:
         traceparent = event.traceparent or None
@@ -208,12 +227,12 @@ class Rules:
             span.set("parley.command", event.type)
             said.spans.append(span)
             traceparent = span.traceparent
-        told = self._told
+        told, forwarded = self._told, self._forwarded
         try:
             mine = self._encoded(self.state.reduce(event, at), at, traceparent)
         except Exception as error:  # noqa: BLE001 - whatever it is, one frame must not stop a partition
             self._undo()
-            self._told = told
+            self._told, self._forwarded = told, forwarded
             if telemetry.recording():
                 said.spans[-1].set("error.type", type(error).__name__)
             _log.exception("an event failed; it has changed nothing", id=event.id, type=event.type, place=repr(at))
@@ -221,7 +240,7 @@ class Rules:
                 mine = self._encoded(self.state.failed(event, at, error), at, traceparent)
             except Exception:  # noqa: BLE001 - as above
                 self._undo()
-                self._told = told
+                self._told, self._forwarded = told, forwarded
                 _log.exception("nobody could be told", id=event.id)
                 return
         self._keep()
@@ -238,7 +257,7 @@ class Rules:
             elif isinstance(output, Fact):
                 said.facts.append(self._fact(output, at, _id(stem, KINDS[type(output.data)], counts), traceparent))
             elif isinstance(output, Forward):
-                said.forwards.append(self._forward(output, stem, counts, traceparent))
+                said.forwards.append(self._forward(output, at, stem, counts, traceparent))
             else:
                 said.replies.append(_reply(output))
         return said
@@ -262,8 +281,9 @@ class Rules:
             _ENCODER.encode(Told(at.sequence, self._told, output.to, output.say)),
         )
         if len(encoded) > self._limit and len(output.to) > 1:  # half of the receivers at a time
-            half = len(output.to) // 2
-            for to in (output.to[:half], output.to[half:]):
+            receivers = tuple(sorted(output.to))  # rows come in another order after a takeover; halves must not
+            half = len(receivers) // 2
+            for to in (receivers[:half], receivers[half:]):
                 self._deliver(Deliver(output.gateway, to, output.say), at, stem, counts, traceparent, said)
             return
         if output.gateway not in self._gateways:
@@ -288,12 +308,17 @@ class Rules:
             subjects.event(output.data.app, kind), self._fitting(_ENCODER.encode(event)), id_, output.subject
         )
 
-    def _forward(self, output: Forward, stem: str, counts: dict[str, int], traceparent: str | None) -> Command:
+    def _forward(
+        self, output: Forward, at: Place, stem: str, counts: dict[str, int], traceparent: str | None
+    ) -> Command:
         kind = type_of(output.command)
+        self._forwarded += 1
         event = CloudEvent(
             id=_id(stem, kind, counts),
             source=self._source,
             type=kind,
+            partitionkey=str(self.partition),
+            sequence=str(at.sequence * PER_ENTRY + self._forwarded),
             traceparent=traceparent or UNSET,
             data=output.command,
         )
