@@ -10,10 +10,11 @@ from parley.gateway.session import Action, Check, HangUp, Publish, Rules, Say, S
 from parley.kit.identity import Identity
 from parley.protocol import ids
 from parley.protocol.codes import ErrorCode, Refusal
-from parley.protocol.commands import Asked, Closed, Opened, PresenceSet, Profile
+from parley.protocol.commands import Asked, Closed, Moved, Opened, PresenceSet, Profile
 from parley.protocol.dialects import Dialect
 from parley.protocol.dialects.apigw import ApiGateway
 from parley.protocol.dialects.parley_v1 import ParleyV1
+from parley.protocol.says import Attached
 
 NOW = 1_800_000_000.0
 PARTITIONS = 16
@@ -87,6 +88,16 @@ def test_its_end_goes_wherever_it_was_heard_of() -> None:
 
     assert end.partitions == (3, 5)
     assert isinstance(end.command, Closed)
+
+
+def test_who_moves_tells_every_partition_how_its_home_knows_it() -> None:
+    mine = session()
+    profile = Profile(user_id="ana", availability="busy")
+
+    moved = mine.resumed(ID, Attached(partition=3, session=2, profile=profile))
+
+    assert moved.partitions == tuple(partition for partition in range(PARTITIONS) if partition != 3)
+    assert moved.command == Moved(app="default", connection=ID, session=2, profile=profile)
 
 
 def test_presence_goes_wherever_it_was_heard_of_with_the_whole_profile() -> None:

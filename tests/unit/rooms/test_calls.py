@@ -148,3 +148,13 @@ def test_a_call_whose_people_come_and_go_ends_with_an_event_that_the_bus_can_tak
     present = {part.connection_id for part in ended.data.participants}
     assert {id_of("ana"), id_of("bob"), id_of("guest199")} <= present
     assert id_of("guest0") not in present
+
+
+def test_an_answer_that_starts_two_calls_gives_them_two_names(partition):
+    for name in ("ana", "bob"):
+        partition.asks(name, Join(room="s"))
+
+    outputs = negotiated(partition, "ana", "bob")
+
+    assert announced(outputs) == ["call.started"] * 2
+    assert len({fact.data.call_id for fact in facts(outputs)}) == 2

@@ -1,6 +1,7 @@
 """Who is a member, what the others are told, and where the positions stand."""
 
 import pytest
+from msgspec.structs import replace
 from support.partition import Partition, announced, facts, forwards, heard, id_of, raw, replies
 
 from parley.protocol import commands as c
@@ -438,3 +439,54 @@ def kept(position, text):
         room="r", position=position, id=str(position), from_="c", user_id=None, text=text, data=raw("null"), time=""
     )
     return Kept("a", "r", position, posted)
+
+
+def moved(partition, name, profile, session=2):
+    command = c.Moved(app="a", connection=id_of(name), session=session, profile=profile)
+    return partition.take(command, writer="g2", partition=5)
+
+
+def test_who_has_moved_is_shown_as_its_home_knows_it(partition):
+    """A gateway that dies may have told the home of a change, and not this partition."""
+    join(partition, "ana")
+    partition.asks("bob", Join(room="r", metadata={"own": 1}), profile=c.Profile(metadata={"own": 0, "mood": "calm"}))
+    profile = c.Profile(availability="busy", metadata={"own": 0, "mood": "wild"})
+
+    (changed,) = heard(moved(partition, "bob", profile), "ana")
+
+    assert (changed.availability, changed.metadata) == ("busy", {"own": 1, "mood": "wild"})
+
+
+def test_who_has_moved_and_not_changed_disturbs_nobody(partition):
+    join(partition, "ana")
+    join(partition, "bob")
+
+    assert heard(moved(partition, "bob", c.Profile(user_id="bob")), "ana") == []
+
+
+def test_a_move_that_comes_too_late_shows_nothing(partition):
+    join(partition, "ana")
+    join(partition, "bob")
+    moved(partition, "bob", c.Profile(user_id="bob", availability="busy"), session=3)
+
+    assert heard(moved(partition, "bob", c.Profile(user_id="bob", availability="away")), "ana") == []
+
+
+def test_who_said_goodbye_is_told_about_itself_as_it_may_come_back_all_the_same(partition):
+    """Its home may hear of the return first, and of the goodbye when that is void."""
+    partition.opens("ana")
+    join(partition, "ana")
+
+    assert [say.reason for say in heard(partition.closes("ana"), "ana")] == ["disconnected"]
+
+
+def test_presence_that_fails_is_answered_by_the_home_alone(partition):
+    request = SetPresence(ref="1", availability="busy")
+    partition.take(c.PresenceSet(app="a", connection=id_of("bob"), request=request, profile=c.Profile()))
+    event, at = partition.log[-1]
+
+    answers = [
+        heard(partition.rooms.failed(event, replace(at, partition=here), ValueError()), "bob") for here in range(3)
+    ]
+
+    assert [len(said) for said in answers] == [1, 0, 0]

@@ -67,6 +67,8 @@ class Moved(FromConnection, kw_only=True, frozen=True, tag="moved"):
     """A connection was resumed here. Goes to all partitions but its home; each answers `Attached`."""
 
     resumable: bool = True
+    profile: Profile | None = None
+    """As its home knows it: a change that its last gateway had no time to tell this partition is made up for."""
 
 
 class Closed(FromConnection, kw_only=True, frozen=True, tag="closed"):

@@ -17,14 +17,17 @@ def answered(rows: Rows, command: Negotiated, at: Place) -> Iterator[Output]:
     """Pair two connections, that negotiated directly, in every room here that held both at that time."""
     one, other = command.pair
     both = set(rows.members.rooms_of(one)) & set(rows.members.rooms_of(other))
-    for key in sorted(both):
+    for ordinal, key in enumerate(sorted(both)):
         members = (rows.members[*key, one], rows.members[*key, other])
         if key[0] == command.app and all(member.joined_at <= command.time for member in members):
-            yield from pair(rows, key, one, other, at)
+            yield from pair(rows, key, one, other, at, ordinal)
 
 
-def pair(rows: Rows, key: RoomKey, one: str, other: str, at: Place) -> Iterator[Output]:
-    """Note that two members have negotiated; the first pair starts the call. Saying it twice changes nothing."""
+def pair(rows: Rows, key: RoomKey, one: str, other: str, at: Place, ordinal: int = 0) -> Iterator[Output]:
+    """Note that two members have negotiated; the first pair starts the call. Saying it twice changes nothing.
+
+    *ordinal* tells the calls apart that one answer starts, when both are in several rooms.
+    """
     first, second = rows.members[*key, one], rows.members[*key, other]
     if other in first.peers:
         return
@@ -33,7 +36,7 @@ def pair(rows: Rows, key: RoomKey, one: str, other: str, at: Place) -> Iterator[
     room = rows.rooms[key]
     starts = room.call is None
     call = room.call or Call(
-        id=f"{at.time:x}-{at.partition:x}-{at.sequence:x}-{at.index:x}", started_at=at.time, parts=()
+        id=f"{at.time:x}-{at.partition:x}-{at.sequence:x}-{at.index:x}-{ordinal:x}", started_at=at.time, parts=()
     )
     fresh = [member for member in (first, second) if not call.has(member.connection)]
     parts = (Part(member.connection, member.profile.user_id, joined_at=at.time) for member in fresh)

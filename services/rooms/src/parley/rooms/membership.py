@@ -116,8 +116,9 @@ def leave(rows: Rows, key: RoomKey, connection: str, reason: Reason, at: Place) 
         ),
     )
     yield from rows.to_members(key, left)
-    if reason in {"removed", "expired"}:
-        yield Deliver(rows.registry.connections[connection].gateway, (connection,), left)
+    row = rows.registry.connections[connection]
+    if reason in {"removed", "expired"} or (reason == "disconnected" and row.resumable):  # it may come back even so
+        yield Deliver(row.gateway, (connection,), left)
     yield from rows.in_room(key, connection, member=False)
     yield from calls.left(rows, member, reason, at)
     if room.size == 0:

@@ -108,7 +108,10 @@ class Member(Struct, frozen=True, kw_only=True):
 
 
 class Known(Struct, frozen=True):
-    """How a connection presents itself, at its home: what it takes along when it resumes."""
+    """How a connection presents itself, as far as this partition has heard.
+
+    At its home it is what it takes along when it resumes; elsewhere what of that is news.
+    """
 
     id: str
     profile: Profile

@@ -62,9 +62,7 @@ class Rooms:
             case c.Resume() as command:
                 yield from self._resume(command, at)
             case c.Moved() as command:
-                row = rows.registry.moved(command, at)
-                attached = says.Attached(partition=at.partition, session=command.session)
-                yield Deliver(at.writer, (row.id,), attached)
+                yield from self._moved(command, at)
             case c.Closed() as command:
                 for row in rows.registry.closed(command, at):
                     rows.forget(row.id)
@@ -111,7 +109,7 @@ class Rooms:
             ),
             subject=connection or command.app,
         )
-        if isinstance(command, c.Asked | c.PresenceSet):
+        if isinstance(command, c.Asked) or (isinstance(command, c.PresenceSet) and self.rows.is_home(command, at)):
             sorry = "This request failed inside the server; nothing was changed by it."
             say = says.Error(ref=command.request.ref, code=ErrorCode.INTERNAL, message=sorry)
             yield Deliver(at.writer, (command.connection,), say)
@@ -154,18 +152,32 @@ class Rooms:
         )
         yield Deliver(at.writer, (now.id,), attached)
 
+    def _moved(self, command: c.Moved, at: Place) -> Iterator[Output]:
+        rows = self.rows
+        row = rows.registry.moved(command, at)
+        known = rows.known.get(row.id)
+        if known is not None and command.profile is not None and row.session == command.session:
+            before = known.profile.metadata.items()
+            said = {key: value for key, value in command.profile.metadata.items() if (key, value) not in before}
+            if command.profile != known.profile:
+                yield from self._present(row.id, command.profile, said)
+        yield Deliver(at.writer, (row.id,), says.Attached(partition=at.partition, session=command.session))
+
     def _presence(self, command: c.PresenceSet, at: Place) -> Iterator[Output]:
         rows = self.rows
         if rows.registry.heard(command, at, command.profile) is None:
             return
-        if rows.is_home(command, at):
-            rows.know(command.connection, command.profile)
-        for key in rows.members.rooms_of(command.connection):
-            member = rows.members[*key, command.connection]
-            own = {**member.profile.metadata, **(command.request.metadata or {})}
-            yield from membership.present(rows, member, command.profile, own)
+        yield from self._present(command.connection, command.profile, command.request.metadata or {})
         if command.request.ref is not None and rows.is_home(command, at):
             yield from rows.to(command.connection, says.Ok(ref=command.request.ref))
+
+    def _present(self, connection: str, profile: c.Profile, said: ask.Metadata) -> Iterator[Output]:
+        """Show a connection otherwise wherever it is a member; what it *said* lies over what it said when it joined."""
+        rows = self.rows
+        rows.know(connection, profile)
+        for key in rows.members.rooms_of(connection):
+            member = rows.members[*key, connection]
+            yield from membership.present(rows, member, profile, {**member.profile.metadata, **said})
 
     def _remove(self, command: c.Remove, at: Place) -> Iterator[Output]:
         ended = self.rows.registry.removed(command.connection, command.app, at)

@@ -70,8 +70,10 @@ class Rows:
         yield from self._home(connection, Calling(app=app, connection=connection, call=call, lasting=lasting))
 
     def know(self, connection: str, profile: Profile) -> None:
-        """Remember how a connection presents itself."""
-        self.known[connection] = Known(connection, profile)
+        """Remember how a connection presents itself: at its home, and where it is a member."""
+        known = Known(connection, profile)
+        if self.known.get(connection) != known:
+            self.known[connection] = known
 
     def forget(self, connection: str) -> None:
         """Forget how a connection presented itself, and what it had begun with others; it is closed."""
