@@ -64,6 +64,7 @@ async def production(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         PARLEY_MODE="production",
         PARLEY_TOKEN_SECRET=SECRET,
         GATEWAY_HEARTBEAT_SECONDS="1",
+        GATEWAY_ROOM_CAPACITY="3",
     )
     await instance.start()
     yield instance
@@ -161,6 +162,16 @@ async def test_a_fresh_token_is_of_the_same_person_and_app(world: Guests, fresh:
 
     assert answer["code"] in {"unauthorized", "token_expired"}
     assert (await guest.asks("join", room="r"))["type"] == "ok"
+
+
+async def test_a_room_takes_as_many_as_the_installation_says(world: Guests) -> None:
+    members = [await world.parley(token=token(sub=f"m{number}")) for number in range(4)]
+
+    answers = [await member.asks("join", room="small") for member in members]
+
+    assert [answer.get("code") for answer in answers] == [None, None, None, "room_full"]
+    await members[0].asks("leave", room="small")
+    assert (await members[3].asks("join", room="small"))["type"] == "ok"
 
 
 async def test_ids_of_one_app_mean_nothing_in_another(world: Guests) -> None:
