@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from nats.js.api import DiscardPolicy
 from nats.js.errors import KeyNotFoundError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from support import ledger
 from support.eventually import eventually
 from support.replicas import Replicas, equals_an_undisturbed_run, post, put, until_sent
@@ -26,7 +26,7 @@ from parley.kit.bus import Bus, nats_bus
 from parley.kit.checkpoints import Checkpoints
 from parley.kit.db import database
 from parley.kit.partitions import Owned, partitions
-from parley.kit.state import Changes
+from parley.kit.state import Changes, State
 from parley.kit.writer import Writer, writing
 from parley.protocol import subjects
 
@@ -424,3 +424,42 @@ async def test_an_owner_whose_code_raises_ends_the_process(
     async with db.connect() as connection:
         held = await connection.execute(sa.select(table.c.partition).where(table.c.owner != ""))
     assert held.all() == []
+
+
+class Overtaken:
+    """A store whose first look finds PostgreSQL away, and by the second another replica has taken the partition."""
+
+    def __init__(self, db: AsyncEngine) -> None:
+        self._db = db
+        self.looks = 0
+
+    async def load(self, db: AsyncConnection, partition: int) -> State:
+        """Fail once, and have the partition taken meanwhile."""
+        if partition == 1:
+            self.looks += 1
+        if partition == 1 and self.looks == 1:
+            table = ledger.tables.partitions
+            async with self._db.begin() as connection:
+                taken = sa.update(table).where(table.c.partition == 1)
+                await connection.execute(taken.values(owner="another", fence=table.c.fence + 1, cursor=100))
+            raise OSError("PostgreSQL is away")
+        return await ledger.store.load(db, partition)
+
+    async def save(self, db: AsyncConnection, changes: Sequence[Changes]) -> None:
+        """Save."""
+        await ledger.store.save(db, changes)
+
+
+async def test_rows_are_loaded_only_as_they_were_at_the_claim(bus: Bus, db: AsyncEngine) -> None:
+    """Rows that are newer than the cursor would be reduced again, and other words said than the present owner's."""
+    store = Overtaken(db)
+    async with partitions(
+        bus, db, service="ledger", count=ledger.COUNT, store=store, tables=ledger.tables, readers=("ledger",)
+    ) as owned:
+        await eventually(lambda: None if store.looks == 2 else f"looked {store.looks} times", within=15)
+        await eventually(owned.check, within=10)
+
+    async with db.connect() as connection:
+        table = ledger.tables.partitions
+        fence = (await connection.execute(sa.select(table.c.fence).where(table.c.partition == 1))).scalar_one()
+    assert fence == 3

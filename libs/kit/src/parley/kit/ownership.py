@@ -135,6 +135,13 @@ async def claim(db: AsyncConnection, tables: Ownership, name: str, most: int) ->
     return [Claim._make((*row[:-1], _marks(row[-1]))) for row in found]
 
 
+async def is_held(db: AsyncConnection, tables: Ownership, partition: int, fence: int) -> bool:
+    """Return whether a partition has this fence still; first in the transaction that loads its rows."""
+    partitions = tables.partitions
+    query = sa.select(partitions.c.partition).where(partitions.c.partition == partition, partitions.c.fence == fence)
+    return (await db.execute(query)).one_or_none() is not None
+
+
 async def give_back(db: AsyncConnection, tables: Ownership, fences: dict[int, int]) -> None:
     """Let others have these partitions at once."""
     partitions = tables.partitions

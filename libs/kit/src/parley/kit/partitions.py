@@ -175,13 +175,28 @@ class Owned:
     async def _live(self, owner: Owner) -> None:
         for pause in pauses():
             try:
-                async with self._db.connect() as connection:
-                    state = await self._store.load(connection, owner.partition)
+                state = await self._load(owner)
                 break
             except _AWAY as error:
                 _log.warning("the state cannot be loaded yet", partition=owner.partition, error=str(error))
                 await asyncio.sleep(pause)
-        await owner.run(state)
+        if state is None:
+            self._lose(owner)
+        else:
+            await owner.run(state)
+
+    async def _load(self, owner: Owner) -> State | None:
+        """
+        Return the rows as they were when the partition was claimed, None if it is another's by now.
+
+        All of it is one snapshot of the database: where the fence is ours nobody has written since our claim, so the
+        rows agree with the cursor that came with it.
+        """
+        async with self._db.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+            if not await ownership.is_held(connection, self._tables, owner.partition, owner.fence):
+                return None
+            return await self._store.load(connection, owner.partition)
 
     def _lose(self, owner: Owner) -> None:
         """Forget everything: the partition is another's."""
