@@ -15,7 +15,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard w
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-python test-js check format schema bench e2e web setup clean need-python need-node
+.PHONY: help run test test-python test-js check format schema bench chaos e2e web setup clean need-python need-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ schema: setup ## Write the JSON Schemas of what is said on the wire and the bus,
 
 bench: setup benchmarks/socketio/node_modules/.package-lock.json ## Measure, beside Socket.IO in the same run; prints one table
 	.venv/bin/python -m benchmarks $(ARGS)
+
+chaos: setup ## Hurt a cluster under load for some minutes, and check all promises. ARGS="--seed 7 --faults 30"
+	PYTHONPATH=tests .venv/bin/python -m chaos $(ARGS)
+	.venv/bin/pytest tests/chaos -m chaos
 
 e2e: setup web tests/e2e/node_modules/.package-lock.json ## Call in a real browser: two tabs, fake cameras (part of test)
 	.venv/bin/pytest tests/e2e $(ARGS)

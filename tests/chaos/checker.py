@@ -249,6 +249,23 @@ def _signals(case: Case, sender: str, receiver: Life, requests: list[Request]) -
             yield Violation("refusals", sender, f"was told that {receiver.id} is gone, and it is there")
 
 
+def presence_is_shown_in_order(case: Case) -> Iterator[Violation]:
+    """How somebody is, is shown once and never goes back, unless they had to say it again.
+
+    Presence is a state that several partitions show. One that its sender had to repeat may have been seen in some
+    room already, though the sender's home never heard of it; then it is taken back until it is repeated.
+    """
+    for client, connection, k, what in case.stories.doubts:
+        life = case.by_id.get(connection)
+        repeated = life is not None and any(
+            len(request.sockets) > 1
+            for request in life.requests.values()
+            if request.frame.action == "presence" and request.frame.metadata == {"k": k}
+        )
+        if not repeated:
+            yield Violation("order", client, f"was shown how {connection} is: {what}")
+
+
 def chat_is_kept_once(case: Case) -> Iterator[Violation]:
     """What was acknowledged is in EVENTS and in history, once; what was refused is in neither."""
     for kept, where in ((case.history.tables, "the table"), (case.history.rest, "REST")):
@@ -440,6 +457,7 @@ PROMISES: tuple[Callable[[Case], Iterator[Violation]], ...] = (
     refused_words_are_not_heard,
     requests_are_answered,
     signals_arrive,
+    presence_is_shown_in_order,
     chat_is_kept_once,
     workshop_hears_and_is_heard,
     everything_agrees_at_rest,

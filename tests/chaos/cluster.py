@@ -6,6 +6,7 @@ asks the supervisor for each time.
 """
 
 import os
+import shutil
 import signal
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
@@ -25,24 +26,21 @@ PARTS = (
     *(f"{name}-{replica}" for name in ("gateway", "presence", "rooms", "history") for replica in (0, 1)),
     *("nats-0", "postgres-0", "caddy-0"),
 )
+DOORS = ("gateway-0", "gateway-1", "caddy-0")
 
 
 class Cluster:
     """All processes, and the proxies through which clients come."""
 
-    def __init__(self, folder: Path) -> None:
-        self.instance = Instance(folder / "data", up=REAL)
+    def __init__(self, folder: Path, up: tuple[str, ...] = REAL) -> None:
+        self.instance = Instance(folder / "data", up=up)
         self.proxies: list[Proxy] = []
         self._exits = AsyncExitStack()
         self._paused: dict[str, list[int]] = {}
 
     async def __aenter__(self) -> Self:
+        self.proxies = [await self._exits.enter_async_context(Proxy()) for _ in DOORS]
         await self.start()
-        for replica in (0, 1):
-            address = (await self.look())[f"gateway-{replica}"]["address"]
-            self.proxies.append(await self._exits.enter_async_context(Proxy(address)))
-        front_door = (await self.look())["caddy-0"]["address"]
-        self.proxies.append(await self._exits.enter_async_context(Proxy(front_door)))
         return self
 
     async def __aexit__(
@@ -68,6 +66,9 @@ class Cluster:
         """Start everything."""
         words = [word for scale in SCALE for word in ("--scale", scale)]
         await self.instance.start(*words, within=90)
+        parts = await self.look()
+        for proxy, door in zip(self.proxies, DOORS, strict=True):
+            proxy.target = parts[door]["address"]
 
     async def look(self) -> dict[str, dict[str, Any]]:
         """Return what the supervisor says of each part."""
@@ -116,15 +117,28 @@ class Cluster:
                 children = [child.pid for child in psutil.Process(pid).children(recursive=True)]
         return [pid, *children]
 
+    async def wipe_nats(self) -> None:
+        """Take from NATS all that it has; the supervisor, who is quick, sleeps meanwhile."""
+        pids = await self._pids("nats-0", whole=True)
+        supervisor = [int(self.state["pid"])]
+        _send(supervisor, signal.SIGSTOP)
+        try:
+            _send(pids, signal.SIGKILL)
+            await eventually(lambda: [str(pid) for pid in pids if _runs(pid)], 5)
+            shutil.rmtree(self.instance.folder / "nats")
+            (self.instance.folder / "nats").mkdir()
+        finally:
+            _send(supervisor, signal.SIGCONT)
+
     async def kill_all(self) -> None:
         """End the supervisor and all its parts at once, as a power cut would."""
         state = self.state
         pids = [state["pid"], *(process["pid"] for process in state["processes"])]
-        processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-        children = [child for process in processes for child in process.children(recursive=True)]
-        _send([process.pid for process in [*processes, *children]], signal.SIGKILL)
+        for process in [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]:
+            pids += [child.pid for child in process.children(recursive=True)]
+        _send(pids, signal.SIGKILL)
         await self.instance.process.ended()
-        await eventually(lambda: [str(one) for one in [*processes, *children] if _runs(one)], 10)
+        await eventually(lambda: [str(pid) for pid in pids if _runs(pid)], 10)
 
 
 def _send(pids: Iterable[int], number: signal.Signals) -> None:
@@ -133,8 +147,8 @@ def _send(pids: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _runs(process: psutil.Process) -> bool:
+def _runs(pid: int) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False

@@ -99,14 +99,14 @@ def schedule(seed: int, count: int) -> list[Fault]:
 
 SHORT: Final = (
     Fault("kill", ("rooms-0", "gateway-1"), pause=3.0),
+    Fault("restart", ("gateway-0",), pause=3.0),
     Fault("cut", ("clients",), pause=2.0),
     Fault("pause", ("rooms-1",), 5.0, pause=2.0),
     Fault("kill", ("nats-0",), pause=3.0),
-    Fault("restart", ("gateway-0",), pause=3.0),
     Fault("kill", ("postgres-0", "presence-0"), pause=3.0),
     Fault("swallow", ("clients",), 2.0, pause=1.0),
 )
-"""One of most kinds, in half a minute."""
+"""One of most kinds, in half a minute; gateways first, as what they leave behind is there for a grace."""
 
 
 async def strike(cluster: Cluster, fault: Fault, rng: Random) -> None:

@@ -135,6 +135,7 @@ class Stories:
         self.lives: list[Life] = []
         self.complaints: list[Violation] = []
         self.told: dict[Place, Told] = {}
+        self.doubts: list[tuple[str, str, int, str]] = []
         self._grace = grace
         self._excused = tuple(excused)
         self.who = who or {}
@@ -147,6 +148,10 @@ class Stories:
 
     def complain(self, promise: Promise, who: str, what: str) -> None:
         self.complaints.append(Violation(promise, who, what))
+
+    def doubt(self, client: str, connection: str, k: int, what: str) -> None:
+        """Note that somebody's presence was shown out of order; whether it may be depends on that somebody's story."""
+        self.doubts.append((client, connection, k, what))
 
     def note(self, place: Place, told: Told, who: str) -> None:
         """Keep what a place holds; everybody must say the same of it."""
@@ -372,10 +377,11 @@ class _Story:
             self._complain("strangers", f"was told of {frame.connection_id} in {frame.room}, where not both are")
             return
         now = Member(frame.connection_id, frame.availability, frame.metadata or {})
-        if _count(now.metadata) < _count(before.metadata):
-            self._complain("order", f"was told how {frame.connection_id} was earlier: {before} before {now}")
+        earlier, later = _count(before.metadata), _count(now.metadata)
+        if later < earlier:
+            self._all.doubt(self._client, frame.connection_id, earlier, f"{before} before {now}")
         elif now == before:
-            self._complain("no doubles", f"was told twice how {frame.connection_id} is: {now}")
+            self._all.doubt(self._client, frame.connection_id, later, f"{now} twice")
         stay.members[frame.connection_id] = now
 
     def _message(self, life: Life, frame: Frame) -> None:

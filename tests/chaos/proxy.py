@@ -10,8 +10,9 @@ from typing import Self
 class Proxy:
     """Listens on a free port of loopback, and passes everything on to one address."""
 
-    def __init__(self, target: str) -> None:
-        self._host, _, self._port = target.rpartition(":")
+    def __init__(self) -> None:
+        self.target = ""
+        """``host:port``; may change."""
         self._writers: dict[asyncio.StreamWriter, asyncio.StreamWriter] = {}
         self._torn: set[asyncio.StreamWriter] = set()
         self._flows = asyncio.Event()
@@ -59,9 +60,10 @@ class Proxy:
                     end.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = self.target.rpartition(":")
         try:
-            far_reader, far_writer = await asyncio.open_connection(self._host, int(self._port))
-        except OSError:
+            far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        except (OSError, ValueError):
             writer.transport.abort()
             return
         self._writers[writer] = far_writer
