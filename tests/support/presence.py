@@ -12,7 +12,7 @@ from parley.protocol import commands as c
 from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.events import Data
 from parley.protocol.ids import connection_id
-from parley.protocol.outputs import Fact
+from parley.protocol.outputs import Deliver, Fact, Reply
 from parley.protocol.requests import SetPresence
 
 PARTITIONS = 4
@@ -32,6 +32,7 @@ class Log:
         self.partition = partition
         self.time = 1_000
         self.sequence = 0
+        self.answered: list[Reply] = []
 
     def says(self, *commands: c.AnyCommand, after: int = 1, writer: str = "g1") -> Sequence[Data]:
         """Reduce *commands*, and return what became known."""
@@ -42,8 +43,12 @@ class Log:
             event = CloudEvent[c.AnyCommand](id="1", source="test", type=c.type_of(command), data=command)
             at = Place(self.partition, self.sequence, 0, self.time, writer)
             for output in self.state.reduce(event, at):
-                assert isinstance(output, Fact), "presence delivers nothing: its places would clash with rooms'"
-                said.append(output.data)
+                assert not isinstance(output, Deliver), "presence delivers nothing: its places would clash with rooms'"
+                if isinstance(output, Reply):
+                    self.answered.append(output)
+                else:
+                    assert isinstance(output, Fact)
+                    said.append(output.data)
             for table in self.state.tables():
                 table.keep()
         return said

@@ -111,6 +111,7 @@ class World:
         app, room = "app", self.dice.choice("rst")
         return [
             c.Remove(app=app, connection=connection, reply="answer"),
+            c.Describe(app=app, connection=connection, reply="answer"),
             c.RemoveMember(app=app, room=room, connection=connection, reply="answer"),
             c.PostToConnection(app=app, connection=connection, data="{}", reply="answer"),
             c.PostToRoom(app=app, room=room, id="i", text="text", reply="answer"),

@@ -238,3 +238,22 @@ def test_the_same_log_yields_the_same_words() -> None:
     ]  # fmt: skip
 
     assert Log().says(*commands) == Log().says(*commands)
+
+
+def test_a_connection_is_described_to_its_own_app_while_it_lives() -> None:
+    log = Log()
+    log.says(opened(ANA), c.Resume(app="a", connection=ANA, attempt="1"), writer="g1")
+    log.says(
+        c.Describe(app="a", connection=ANA, reply="mine"),
+        c.Describe(app="b", connection=ANA, reply="another's"),
+        c.Describe(app="a", connection=BOB, reply="nobody"),
+    )
+    log.says(closed(ANA, session=2), c.Describe(app="a", connection=ANA, reply="over"))
+
+    mine, *others = log.answered
+    assert (mine.subject, mine.body) == (
+        "mine",
+        {"gateway": "g1", "session": 2, "connectedAt": 1_001, "address": "192.0.2.1", "agent": "UA"},
+    )
+    assert [answer.subject for answer in others] == ["another's", "nobody", "over"]
+    assert {answer.body["code"] for answer in others} == {"gone"}

@@ -5,7 +5,7 @@ presence and rooms both read them. Commands of class ``m`` are messages and
 are read by rooms alone.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
@@ -61,6 +61,8 @@ class Resume(FromConnection, kw_only=True, frozen=True, tag="resume"):
 
     attempt: str
     """The gateway's name for this try; the answer carries it back."""
+    count: int | None = None
+    """The client's own number of this try: one that is below another's was given up. None: it is the latest."""
 
 
 class Moved(FromConnection, kw_only=True, frozen=True, tag="moved"):
@@ -107,6 +109,13 @@ class Asked(FromConnection, kw_only=True, frozen=True, tag="asked"):
 
 class Remove(Command, kw_only=True, frozen=True, tag="remove"):
     """A backend closes a connection."""
+
+    connection: str
+    reply: str = ""
+
+
+class Describe(Command, kw_only=True, frozen=True, tag="describe"):
+    """A backend asks about a connection; presence answers, at the connection's home."""
 
     connection: str
     reply: str = ""
@@ -189,7 +198,18 @@ class Negotiated(Command, kw_only=True, frozen=True, tag="negotiated"):
 
 
 LifeCommand = (
-    Opened | Resume | Moved | Closed | PresenceSet | Remove | Calling | InRoom | GatewayLost | GatewayBack | Tick
+    Opened
+    | Resume
+    | Moved
+    | Closed
+    | PresenceSet
+    | Remove
+    | Describe
+    | Calling
+    | InRoom
+    | GatewayLost
+    | GatewayBack
+    | Tick
 )
 """Class ``c``."""
 
@@ -198,7 +218,7 @@ MessageCommand = Asked | PostToConnection | PostToRoom | RemoveMember | Negotiat
 
 AnyCommand = LifeCommand | MessageCommand
 
-_LIFE: Final = (Opened, Resume, Moved, Closed, PresenceSet, Remove, Calling, InRoom, GatewayLost, GatewayBack, Tick)
+_LIFE: Final = get_args(LifeCommand)
 
 
 def class_of(command: AnyCommand) -> Class:

@@ -4,6 +4,7 @@ parley.in.<partition>.<class>      clients did something; one owner per service 
 parley.out.<gateway>               write these to those connections
 parley.events.<app>.<type...>      a public fact; kept for days
 parley.route.<app>.<route>         a backend's function behind a route
+parley.gateway.<gateway>           what that gateway alone knows, for other gateways: core request-reply
 parley.free.<service>              partitions were given back: whoever wants some, look now
 """
 
@@ -66,6 +67,11 @@ def partition_ingress(partition: int) -> str:
 def deliveries(gateway: str) -> str:
     """Where the frames for *gateway*'s connections are written."""
     return f"parley.out.{token(gateway)}"
+
+
+def gateway(name: str) -> str:
+    """Where gateway *name* says what it alone knows of its connections."""
+    return f"parley.gateway.{token(name)}"
 
 
 def event(app: str, kind: str) -> str:

@@ -6,17 +6,17 @@ said by rooms, which runs the same registry over the same commands.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from parley.presence.rows import Profile, Rows
 from parley.protocol import commands as c
 from parley.protocol import events
-from parley.protocol.codes import CloseCode
+from parley.protocol.codes import CloseCode, ErrorCode
 from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.ids import home_of
-from parley.protocol.outputs import Fact, Output
+from parley.protocol.outputs import Fact, Output, Reply
 from parley.protocol.registry import Connection
 from parley.protocol.table import Table
 
@@ -64,6 +64,8 @@ class Presence:
                 yield from self._calling(command)
             case c.InRoom():
                 self._in_room(command)
+            case c.Describe():
+                yield self._described(command)
             case _:
                 yield from self._of_gateways(command, at)
 
@@ -164,6 +166,22 @@ class Presence:
         elif command.connection in self.rows.profiles:
             self.rows.enter(command.connection, command.room)
 
+    def _described(self, command: c.Describe) -> Reply:
+        row, profile = (
+            self.rows.registry.connections.get(command.connection),
+            self.rows.profiles.get(command.connection),
+        )
+        if row is None or profile is None or not row.live or row.app != command.app:
+            return Reply(command.reply, _NO_CONNECTION)
+        described = {
+            "gateway": row.gateway,
+            "session": row.session,
+            "connectedAt": row.opened_at,
+            "address": profile.address,
+            "agent": profile.agent,
+        }
+        return Reply(command.reply, described)
+
     def _changed(self, row: Connection, profile: Profile) -> Fact:
         return Fact(
             events.PresenceChanged(
@@ -201,6 +219,8 @@ class Presence:
             subject=row.id,
         )
 
+
+_NO_CONNECTION: Final = {"code": ErrorCode.GONE, "message": "No such connection: it is closed, or never was."}
 
 _UNSEEN = CloseCode.ABNORMAL
 """The close code of a socket whose end nobody saw."""
