@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 from sqlalchemy.exc import DBAPIError
 
 from parley.kit import cursors
 from parley.kit.requests import MAX_BODY_BYTES
-from parley.kit.rest import Caller, Limit, Moment, Page, Shape, api, require
+from parley.kit.rest import Caller, Limit, Moment, Page, Shape, api, keyed, require
 from parley.kit.tokens import Tokens, mint
 from parley.protocol.codes import ErrorCode, Refusal
 
@@ -35,6 +35,10 @@ def things(*, development: bool) -> FastAPI:
     async def admin(caller: Caller) -> dict[str, Any]:
         require(caller.admin, "admin")
         return {"app": caller.app, "subject": caller.subject}
+
+    @app.get("/v1/colours", openapi_extra=keyed("hue.<key>", "A hue."))
+    async def colours(request: Request) -> dict[str, str]:
+        return dict(request.query_params)
 
     @app.post("/v1/things")
     async def post(thing: Thing) -> Thing:
@@ -111,6 +115,20 @@ class TestRefusals:
     @pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=-1", "limit=x", "limit=", "limit=1e9"])
     async def test_a_limit_out_of_range(self, http: httpx.AsyncClient, query: str) -> None:
         assert code(await http.get(f"/v1/rooms/r/things?{query}")) == (400, "bad_request")
+
+    async def test_a_parameter_that_a_route_does_not_have(self, http: httpx.AsyncClient) -> None:
+        answer = await http.get("/v1/rooms/r/things?limit=5&sicne=2026-01-31T12:00:00Z")
+
+        assert code(answer) == (400, "bad_request")
+        assert answer.json()["message"] == (
+            "There is no parameter 'sicne'; those that there are: app, limit, since, token."
+        )
+        answer = await http.post("/v1/things?limit=5", json={"roomName": "r"})
+        assert answer.json()["message"] == "There is no parameter 'limit'; there are none here."
+
+    async def test_a_parameter_that_holds_a_key_of_the_caller_s(self, http: httpx.AsyncClient) -> None:
+        assert (await http.get("/v1/colours?hue.red=1&hue.=2")).json() == {"hue.red": "1", "hue.": "2"}
+        assert code(await http.get("/v1/colours?hue=1")) == (400, "bad_request")
 
     @pytest.mark.parametrize(
         "time", ["yesterday", "2026-01-31", "2026-13-01T00:00:00Z", "2026-01-31T12:00:00", "", "0"]

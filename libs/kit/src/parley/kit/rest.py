@@ -7,18 +7,22 @@ What the REST of all services has in common.
     async def things(room: str, caller: Caller, limit: Limit = 100, cursor: Cursor = None) -> Page[Thing]: ...
 
 Lists are ``{"items": [...], "next": cursor or null}``, fields are camelCase, errors ``{"code", "message"}`` with the
-codes of the socket. Never imported by the gateway: it needs no framework.
+codes of the socket. A parameter that a route does not have is refused: a misspelt filter would find everything.
+Never imported by the gateway: it needs no framework.
 """
 
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import structlog
 from asyncpg import CannotConnectNowError, PostgresConnectionError
 from fastapi import Depends, FastAPI, Query, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware import Middleware
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -116,6 +120,40 @@ def require(granted: bool, grant: str) -> None:
         raise Refusal(ErrorCode.NOT_ALLOWED, f"The token does not grant {grant}.")
 
 
+class Route(APIRoute):
+    """A route that refuses query parameters which it does not describe."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request; called once."""
+        answer_to = super().get_route_handler()
+        extra = (self.openapi_extra or {}).get("parameters", ())
+        names = sorted({*_queried(self.dependant), *(each["name"] for each in extra if each["in"] == "query")})
+        prefixes = tuple(name.partition("<")[0] for name in names if "<" in name)
+
+        async def strict(request: Request) -> Response:
+            for name in request.query_params:
+                if name not in names and not (prefixes and name.startswith(prefixes)):
+                    there = f"those that there are: {', '.join(names)}" if names else "there are none here"
+                    raise Refusal(ErrorCode.BAD_REQUEST, f"There is no parameter {name!r}; {there}.")
+            return await answer_to(request)
+
+        return strict
+
+
+def _queried(dependant: Dependant) -> Iterator[str]:
+    """Yield the query parameters of a route or a dependency, and of what it depends on."""
+    for field in dependant.query_params:
+        yield field.alias
+    for other in dependant.dependencies:
+        yield from _queried(other)
+
+
+def keyed(name: str, description: str) -> dict[str, Any]:
+    """Describe, for `openapi_extra`, parameters whose name holds a key of the caller's, as in ``metadata.<key>``."""
+    schema = {"type": "string"}
+    return {"parameters": [{"name": name, "in": "query", "description": description, "schema": schema}]}
+
+
 def api(title: str, tokens: Tokens, *, development: bool) -> FastAPI:
     """Return an app without routes that keeps to these conventions; its documentation is at ``/docs``."""
     refused: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (400, 401, 403, 404, 503)}
@@ -136,6 +174,7 @@ def api(title: str, tokens: Tokens, *, development: bool) -> FastAPI:
             Middleware(Requests, loopback_only=development),
         ],
     )
+    app.router.route_class = Route
     app.state.tokens = tokens
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

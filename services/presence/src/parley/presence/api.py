@@ -14,7 +14,7 @@ from parley.kit.identity import Identity
 from parley.kit.rest import Caller, Cursor, Limit, Page, Shape, Time, api, require
 from parley.kit.tokens import Tokens
 from parley.presence import queries
-from parley.presence.filters import Filters, filters
+from parley.presence.filters import BY_METADATA, Filters, filters
 from parley.protocol.clock import rfc3339
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import AnyCommand, PostToConnection, Remove
@@ -85,7 +85,7 @@ def presence_api(db: AsyncEngine, ask: Ask, tokens: Tokens, *, development: bool
     """Return the app."""
     app = api("Parley presence", tokens, development=development)
 
-    @app.get("/v1/connections")
+    @app.get("/v1/connections", openapi_extra=BY_METADATA)
     async def list_connections(
         backend: Backend, wanted: Wanted, limit: Limit = 100, cursor: Cursor = None
     ) -> Page[ConnectionShown]:
@@ -96,7 +96,7 @@ def presence_api(db: AsyncEngine, ask: Ask, tokens: Tokens, *, development: bool
         more = cursors.cursor(found[limit - 1].place) if len(found) > limit else None
         return Page(items=[_shown(each) for each in found[:limit]], next=more)
 
-    @app.get("/v1/connections/count")
+    @app.get("/v1/connections/count", openapi_extra=BY_METADATA)
     async def count_connections(backend: Backend, wanted: Wanted) -> Count:
         """Count the connections that a list with the same filters would hold."""
         async with db.connect() as connection:

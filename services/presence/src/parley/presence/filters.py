@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import Query, Request
 from msgspec import Struct
 
+from parley.kit.rest import keyed
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.requests import Availability
 
@@ -35,6 +36,10 @@ class Filters(Struct, frozen=True, kw_only=True):
 Text = Annotated[str | None, Query(max_length=1024)]
 
 
+BY_METADATA: Final = keyed(f"{METADATA}<key>", "Those whose metadata has this value at the key.")
+"""What describes a route with these filters has to say of them besides."""
+
+
 def filters(
     request: Request,
     conversation: Annotated[Text, Query(description="Those whose metadata names this `conversationId`.")] = None,
@@ -43,7 +48,7 @@ def filters(
     device: Text = None,
     availability: Annotated[Availability | None, Query(description="`inCall` while a call lasts.")] = None,
 ) -> Filters:
-    """Return the filters of a request. Any other parameter `metadata.<key>` asks for that value of the metadata."""
+    """Return the filters of a request."""
     metadata = {} if conversation is None else {_CONVERSATION: conversation}
     for name, value in request.query_params.multi_items():
         key = name.removeprefix(METADATA)
@@ -51,16 +56,7 @@ def filters(
             if metadata.get(key, value) != value:
                 raise Refusal(ErrorCode.BAD_REQUEST, f"{name} cannot have two values.")
             metadata[key] = value
-        elif name not in _KNOWN:
-            raise Refusal(
-                ErrorCode.BAD_REQUEST, f"There is no filter of the name {name!r}; did you mean metadata.{name}?"
-            )
     return Filters(user=user, device=device, room=room, availability=availability, metadata=metadata)
-
-
-_KNOWN: Final = frozenset(
-    {"conversation", "room", "user", "device", "availability", "limit", "cursor", "app", "token"},
-)
 
 
 def _meant(value: str) -> Iterable[Any]:
