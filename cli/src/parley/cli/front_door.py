@@ -33,6 +33,8 @@ TEMPLATE = """\
 		lb_try_interval 100ms
 		fail_duration 2s
 		flush_interval -1
+		# Without this it ends sockets with a close frame, to gateways, too: a goodbye that no client has said.
+		stream_close_delay 1h
 	}}
 }}
 
