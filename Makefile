@@ -15,7 +15,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard w
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-python test-js check format schema bench chaos e2e web setup clean need-python need-node
+.PHONY: help run test test-python test-js check format schema examples bench chaos e2e web setup clean need-python need-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ format: setup $(JS:%=%/node_modules/.package-lock.json) ## Put the code in its f
 schema: setup ## Write the JSON Schemas of what is said on the wire and the bus, and the page of settings
 	.venv/bin/python -m parley.protocol.schema
 	.venv/bin/python -m parley.kit.settings_page $(SERVICES:%=parley.%) > docs/reference/settings.md
+
+examples: setup ## Write the example of each public event anew, because it is meant to be another now
+	PYTHONPATH=tests .venv/bin/python -m contract.test_event_examples
 
 bench: setup benchmarks/socketio/node_modules/.package-lock.json ## Measure, beside Socket.IO in the same run; prints one table
 	.venv/bin/python -m benchmarks $(ARGS)
