@@ -8,8 +8,9 @@ asks the supervisor for each time.
 import os
 import shutil
 import signal
-from collections.abc import Iterable
-from contextlib import AsyncExitStack, suppress
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +28,11 @@ PARTS = (
     *("nats-0", "postgres-0", "caddy-0"),
 )
 DOORS = ("gateway-0", "gateway-1", "caddy-0")
+
+
+def broken(rule: str) -> tuple[str, ...]:
+    """Return how to start a Parley in which one rule of `breaks.py` does not hold."""
+    return (sys.executable, "-P", str(Path(__file__).with_name("broken_up.py")), rule)
 
 
 class Cluster:
@@ -117,18 +123,33 @@ class Cluster:
                 children = [child.pid for child in psutil.Process(pid).children(recursive=True)]
         return [pid, *children]
 
-    async def wipe_nats(self) -> None:
-        """Take from NATS all that it has; the supervisor, who is quick, sleeps meanwhile."""
-        pids = await self._pids("nats-0", whole=True)
+    @asynccontextmanager
+    async def without(self, part: str) -> AsyncIterator[None]:
+        """Be without it for the length of the block: the supervisor, who is quick, sleeps meanwhile."""
+        pids = await self._pids(part, whole=True)
         supervisor = [int(self.state["pid"])]
         _send(supervisor, signal.SIGSTOP)
         try:
             _send(pids, signal.SIGKILL)
             await eventually(lambda: [str(pid) for pid in pids if _runs(pid)], 5)
-            shutil.rmtree(self.instance.folder / "nats")
-            (self.instance.folder / "nats").mkdir()
+            yield
         finally:
             _send(supervisor, signal.SIGCONT)
+
+    @asynccontextmanager
+    async def asleep(self, part: str) -> AsyncIterator[None]:
+        """Have it stand still for the length of the block: who asks it gets no answer, and no refusal."""
+        await self.pause(part)
+        try:
+            yield
+        finally:
+            self.wake(part)
+
+    async def wipe_nats(self) -> None:
+        """Take from NATS all that it has."""
+        async with self.without("nats-0"):
+            shutil.rmtree(self.instance.folder / "nats")
+            (self.instance.folder / "nats").mkdir()
 
     async def kill_all(self) -> None:
         """End the supervisor and all its parts at once, as a power cut would."""

@@ -108,6 +108,33 @@ SHORT: Final = (
 )
 """One of most kinds, in half a minute; gateways first, as what they leave behind is there for a grace."""
 
+BOTH_ROOMS: Final = ("rooms-0", "rooms-1")
+
+PROVOKING: Final[dict[str, tuple[Fault, ...]]] = {
+    "drop": (Fault("cut", ("clients",), pause=5.0),),
+    "flight": (Fault("kill", ("nats-0",), pause=4.0),) * 8,
+    "fence": (
+        Fault("pause", ("rooms-0",), PAST_EVERY_LEASE, pause=0.3),
+        Fault("kill", ("rooms-1",), pause=8.0),
+        Fault("pause", ("rooms-1",), PAST_EVERY_LEASE, pause=0.3),
+        Fault("kill", ("rooms-0",), pause=8.0),
+    )
+    * 2,
+    "number": (Fault("pause", ("nats-0",), 4.0, pause=2.0), Fault("kill", ("nats-0",), pause=4.0)) * 3,
+    "moved": (
+        Fault("kill", ("gateway-0",), pause=0.5),
+        Fault("cut", ("clients",), pause=0.5),
+        Fault("cut", ("clients",), pause=4.0),
+        Fault("kill", ("gateway-1",), pause=0.5),
+        Fault("cut", ("clients",), pause=0.5),
+        Fault("cut", ("clients",), pause=4.0),
+    )
+    * 3,
+    "place": (Fault("pause", BOTH_ROOMS, 1.4, pause=0.0), Fault("cut", ("clients",), pause=2.5)) * 12,
+    "marks": (Fault("kill", (*BOTH_ROOMS, "postgres-0"), pause=0.3), Fault("cut", ("clients",), pause=8.0)) * 4,
+}
+"""What finds each rule of `breaks.py` broken: what the rule is there for."""
+
 
 async def strike(cluster: Cluster, fault: Fault, rng: Random) -> None:
     """Let it happen, and return when it is over."""

@@ -1,17 +1,15 @@
 """What a random schedule does not do: everything is killed, NATS has lost its memory, a rule breaks."""
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from chaos import evidence
-from chaos.cluster import Cluster
+from chaos.cluster import Cluster, broken
 from chaos.run import Run, Size
 from chaos.voice import Voice
 
-POISONED = (sys.executable, "-P", str(Path(__file__).with_name("poisoned_up.py")))
 SIZE = Size(speakers=8, guests=2, rate=100.0)
 CALM_SECONDS = 4.0
 
@@ -64,7 +62,7 @@ async def test_without_its_log_everything_is_closed_and_told_so(tmp_path: Path) 
 @pytest.mark.chaos
 async def test_a_rule_that_breaks_changes_nothing_and_stops_nobody(tmp_path: Path) -> None:
     """One frame must not stop a partition on every replica in turn."""
-    async with Cluster(tmp_path, up=POISONED) as cluster:
+    async with Cluster(tmp_path, up=broken("poison")) as cluster:
         door = cluster.doors[0]
         async with Voice(door) as ana, Voice(door) as bob:
             for voice in (ana, bob):
