@@ -35,6 +35,8 @@ class Notes:
             raise RuntimeError("A listener with a bug")
         self.texts.append(text.decode())
 
+    binary = False
+
     def pinged(self) -> None:
         self.controls += 1
 

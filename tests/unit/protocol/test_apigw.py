@@ -10,14 +10,14 @@ from msgspec import Raw
 from parley.protocol import requests as ask
 from parley.protocol import says
 from parley.protocol.codes import ErrorCode, Refusal
-from parley.protocol.dialects import Misunderstood
+from parley.protocol.dialects import NOBODY, Misunderstood
 from parley.protocol.dialects.apigw import ApiGateway
 
 DIALECT = ApiGateway()
 
 
 def decode(frame, conversation=None):
-    return (conversation or DIALECT.conversation()).decode(json.dumps(frame).encode())
+    return (conversation or DIALECT.conversation(NOBODY)).decode(json.dumps(frame).encode())
 
 
 def said(say, receiver="me"):
@@ -34,7 +34,7 @@ def message(data: bytes) -> says.Message:
     [('"123"', "123"), ("123", "123"), ("null", "null"), ("true", "true"), ("[1,2]", "1,2"), ("{}", "[object Object]")],
 )
 def test_a_room_is_named_as_javascript_writes_it(written, room):
-    (join,) = DIALECT.conversation().decode(b'{"action":"joinRoom","roomId":%b}' % written.encode())
+    (join,) = DIALECT.conversation(NOBODY).decode(b'{"action":"joinRoom","roomId":%b}' % written.encode())
 
     assert join == ask.Join(room=room, announce_again=True)
 
@@ -45,7 +45,7 @@ def test_without_a_room_id_the_room_is_called_undefined():
 
 def test_joining_another_room_leaves_the_first():
     """Membership is one attribute of the connection: joining again moves you."""
-    conversation = DIALECT.conversation()
+    conversation = DIALECT.conversation(NOBODY)
     (join,) = decode({"action": "joinRoom", "roomId": "a"}, conversation)
     conversation.accepted(join)
 
@@ -56,14 +56,14 @@ def test_joining_another_room_leaves_the_first():
 
 
 def test_a_join_that_was_refused_is_not_remembered():
-    conversation = DIALECT.conversation()
+    conversation = DIALECT.conversation(NOBODY)
     decode({"action": "joinRoom", "roomId": "a"}, conversation)
 
     assert len(decode({"action": "joinRoom", "roomId": "b"}, conversation)) == 1
 
 
 def test_joining_the_same_room_again_leaves_nothing():
-    conversation = DIALECT.conversation()
+    conversation = DIALECT.conversation(NOBODY)
     (join,) = decode({"action": "joinRoom", "roomId": "a"}, conversation)
     conversation.accepted(join)
 
@@ -88,7 +88,7 @@ def test_numbers_that_grow_too_long_as_text_are_refused():
     frame = b'{"action":"sendMsgToRoom","roomId":"r","message":[%b]}' % b",".join([b"1e20"] * 26_000)
 
     with pytest.raises(Misunderstood) as refused:
-        DIALECT.conversation().decode(frame)
+        DIALECT.conversation(NOBODY).decode(frame)
 
     assert refused.value.code is ErrorCode.TOO_LARGE
 
@@ -98,7 +98,7 @@ def test_numbers_that_grow_too_long_as_text_are_refused():
 def test_negotiate_passes_the_whole_object_to_one_connection(action, target):
     frame = json.dumps({"action": action, target: "abc="}).encode()
 
-    assert DIALECT.conversation().decode(frame) == (ask.Signal(to="abc=", data=Raw(frame)),)
+    assert DIALECT.conversation(NOBODY).decode(frame) == (ask.Signal(to="abc=", data=Raw(frame)),)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_negotiate_passes_the_whole_object_to_one_connection(action, target):
 )
 def test_what_matches_no_route_is_forbidden(frame):
     with pytest.raises(Misunderstood) as raised:
-        DIALECT.conversation().decode(frame)
+        DIALECT.conversation(NOBODY).decode(frame)
 
     assert json.loads(DIALECT.refuse(raised.value, None, "me=", "req=")) == {
         "message": "Forbidden",
@@ -130,7 +130,7 @@ def test_what_matches_no_route_is_forbidden(frame):
 @given(st.binary())
 def test_no_bytes_get_more_than_an_answer(frame):
     with pytest.raises(Misunderstood):
-        DIALECT.conversation().decode(frame)
+        DIALECT.conversation(NOBODY).decode(frame)
 
 
 def test_a_bad_body_names_the_message():

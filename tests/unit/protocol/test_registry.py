@@ -150,8 +150,8 @@ def test_closed_sessions_are_forgotten_after_a_while():
     assert "c1" not in registry.connections
 
 
-def resume(id_, attempt="g2.1", app="a"):
-    return Resume(app=app, connection=id_, session=0, attempt=attempt)
+def resume(id_, attempt="g2.1", app="a", count=None):
+    return Resume(app=app, connection=id_, session=0, attempt=attempt, count=count)
 
 
 def test_a_resume_begins_the_next_session_elsewhere():
@@ -177,6 +177,40 @@ def test_every_gateway_where_it_lived_is_remembered_for_as_long_as_deliveries_ar
     registry.resumed(resume("c1"), at(2_000 + REPLAY_MS, writer="g4"))
 
     assert [stay.gateway for stay in registry.connections["c1"].before] == ["g2", "g3"]
+
+
+def test_an_attempt_that_was_given_up_does_not_take_the_connection_from_a_later_one():
+    """It reached the home late, as a publish does that is repeated after an outage."""
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.resumed(resume("c1", count=12), at(2_000, writer="g3"))
+
+    late = registry.resumed(resume("c1", count=11), at(3_000, writer="g2"))
+
+    assert late is not None
+    was, now = late
+    assert now is was
+    assert (registry.connections["c1"].session, registry.connections["c1"].gateway) == (2, "g3")
+
+
+def test_a_later_attempt_takes_the_connection_over():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    for count in (11, 12, 20):
+        registry.resumed(resume("c1", count=count), at(2_000, writer=f"g{count}"))
+
+    assert (registry.connections["c1"].session, registry.connections["c1"].gateway) == (4, "g20")
+
+
+def test_an_attempt_without_a_count_is_always_the_latest_and_forgets_no_count():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.resumed(resume("c1", count=12), at(2_000, writer="g2"))
+
+    registry.resumed(resume("c1"), at(3_000, writer="g3"))
+    registry.resumed(resume("c1", count=11), at(4_000, writer="g4"))
+
+    assert registry.connections["c1"].gateway == "g3"
 
 
 def test_what_is_closed_or_of_another_app_or_cannot_resume_is_gone():

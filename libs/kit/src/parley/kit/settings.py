@@ -60,6 +60,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """Days for which public events are kept. Used where the stream is made."""
     partitions: Annotated[int, Meta(ge=1, le=64), shared("PARLEY_PARTITIONS")] = 16
     """Ordered shares of the ingress stream. The same for all services, fixed for the life of an installation."""
+    apps: Annotated[str, shared("PARLEY_APPS")] = ""
+    """File that declares the apps of this installation (`parley.yaml`). Empty: all apps are as they are by default."""
     token_secret: Annotated[str, shared("PARLEY_TOKEN_SECRET", secret=True)] = ""
     """Secret that signs the tokens of clients (HS256). Empty: tokens come from `PARLEY_JWKS` only."""
     jwks: Annotated[str, shared("PARLEY_JWKS")] = ""

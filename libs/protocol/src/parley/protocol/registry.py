@@ -53,6 +53,8 @@ class Connection(Struct, frozen=True, kw_only=True):
     closed_at: int | None = None
     before: tuple[Stay, ...] = ()
     """At its home: where it lived before, as long as what was written there can still be read."""
+    attempt: int = 0
+    """At its home: the highest number that its client has given an attempt to resume it."""
 
     @property
     def live(self) -> bool:
@@ -144,14 +146,18 @@ class Registry:
         """Begin the next session of a connection, at its home.
 
         Return the connection as it was and as it is, None if there is none that can be resumed. One that lives
-        elsewhere is taken over: of two who hold its token the later one has it.
+        elsewhere is taken over: of two who hold its token the later one has it. Which is later, the attempts'
+        numbers say: a lower one than another's was given up, and moves nothing, however late it comes.
         """
         was = self.connections.get(command.connection)
         if was is None or not was.live or not was.resumable or was.app != command.app:
             return None
+        attempt = was.attempt if command.count is None else command.count
+        if attempt < was.attempt:
+            return was, was
         recent = [stay for stay in was.before if at.time - stay.until < REPLAY_MS and stay.gateway != was.gateway]
         before = (*recent, Stay(was.gateway, at.time))
-        now = replace(was, session=was.session + 1, gateway=at.writer, before=before)
+        now = replace(was, session=was.session + 1, gateway=at.writer, before=before, attempt=attempt)
         self.connections[now.id] = now
         return was, now
 

@@ -77,6 +77,49 @@ class Relay(Request, kw_only=True, frozen=True, tag="relay"):
     text: str
 
 
+class Publish(Request, kw_only=True, frozen=True, tag="publish"):
+    """Say something to every member of a room, the sender with them if it is one; it need not be. A topic is a room."""
+
+    room: str
+    data: Raw
+
+
+class Register(Request, kw_only=True, frozen=True, tag="register"):
+    """Take an address: letters to it come here from now on. Whoever held it is displaced, and stays connected.
+
+    An address is a name in a box, and the box is the key: a channel with its peers, or a peer of its own.
+    """
+
+    box: str
+    name: str
+    secret: str | None = None
+    """If given, who holds the address with another secret keeps it, and this connection is closed."""
+
+
+Step = Literal["offer", "answer", "candidate"]
+
+
+class Letter(Request, kw_only=True, frozen=True, tag="letter"):
+    """Say something to whoever holds an address; it may wait until somebody does."""
+
+    box: str
+    name: str
+    sender: str
+    """The sender's own name in that box, as the receiver is told."""
+    kind: str
+    """The dialect's word for what this is."""
+    data: Raw = NULL
+    """The dialect's own."""
+    step: Step | None = None
+    """Which step of a negotiation this is, as far as the dialect can tell."""
+    keep_ms: int = 0
+    """How long it waits for somebody to take the address; 0: it is dropped."""
+    replaces: bool = False
+    """It takes the place of what waits there from the same sender and of the same kind."""
+    notify: bool = False
+    """Tell the sender when it has waited in vain; once, however many of its letters waited there."""
+
+
 class Signal(Request, kw_only=True, frozen=True, tag="signal"):
     """Say something to one connection of the same app."""
 
@@ -101,10 +144,13 @@ class Ping(Request, kw_only=True, frozen=True, tag="ping"):
     """Is anybody there? Answered by the gateway itself."""
 
 
-RoomRequest = Join | Leave | Send | Chat | Relay
+RoomRequest = Join | Leave | Send | Chat | Relay | Publish
 """Requests whose key is the room."""
 
-AnyRequest = RoomRequest | Signal | SetPresence
+BoxRequest = Register | Letter
+"""Requests whose key is the box of an address."""
+
+AnyRequest = RoomRequest | BoxRequest | Signal | SetPresence
 """Requests that go through the log."""
 
 ClientRequest = AnyRequest | RefreshToken | Ping

@@ -4,6 +4,8 @@ The names and fields are those of protocols.md section 0, so parley.v1 writes th
 nearly as they stand; other dialects say the same in their own way, or nothing.
 """
 
+from typing import Literal
+
 from msgspec import Raw, Struct, field
 
 from parley.protocol.codes import ErrorCode
@@ -67,6 +69,46 @@ class Message(Say, kw_only=True, frozen=True, tag="message"):
     room: str | None = None
     from_: str | None = field(default=None, name="from")
     data: Raw
+
+
+class Published(Say, kw_only=True, frozen=True, tag="published"):
+    """Somebody says something to all members of a topic, itself with them."""
+
+    room: str
+    from_: str = field(name="from")
+    data: Raw
+    members: int
+    """How many hear it."""
+
+
+Outcome = Literal["new", "again", "taken"]
+
+
+class Registered(Say, kw_only=True, frozen=True, tag="registered"):
+    """What became of taking an address."""
+
+    box: str
+    name: str
+    outcome: Outcome
+    """`again`: the same secret had it already, or this very connection. `taken`: another secret has it."""
+
+
+class LetterCame(Say, kw_only=True, frozen=True, tag="letter"):
+    """Something for an address that the receiver holds."""
+
+    box: str
+    name: str
+    sender: str
+    kind: str
+    data: Raw
+
+
+class LetterExpired(Say, kw_only=True, frozen=True, tag="letter.expired"):
+    """Nobody took an address in time; to the sender of what waited there."""
+
+    box: str
+    name: str
+    sender: str
 
 
 class ChatPosted(Say, kw_only=True, frozen=True, tag="chat"):
@@ -151,15 +193,24 @@ class Gone(Say, kw_only=True, frozen=True, tag="gone"):
     attempt: str
 
 
+class Overtaken(Say, kw_only=True, frozen=True, tag="overtaken"):
+    """Not for the client: a later attempt has the connection, so the gateway closes the socket that waits for it."""
+
+    attempt: str
+
+
 class Superseded(Say, kw_only=True, frozen=True, tag="superseded"):
     """Not for the client: the connection was resumed elsewhere, so its gateway closes the socket of this session."""
 
     session: int
 
 
-ToClient = MemberJoined | MemberLeft | MemberChanged | SignalFrom | Message | ChatPosted | Ok | JoinOk | ChatOk | Error
+ToAnybody = MemberJoined | MemberLeft | MemberChanged | SignalFrom | Message | ChatPosted | Ok | JoinOk | ChatOk | Error
+"""What parley.v1 has words for."""
 
-ToGateway = Close | Attached | Gone | Superseded
+ToClient = ToAnybody | Published | Registered | LetterCame | LetterExpired
+
+ToGateway = Close | Attached | Gone | Overtaken | Superseded
 """What is said to a gateway about a connection, and no client hears."""
 
 AnySay = ToClient | ToGateway

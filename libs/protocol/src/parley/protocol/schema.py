@@ -76,7 +76,7 @@ def _server_frames() -> Schema:
 
     What comes through the log is a say with `n` put in, and every kind of ok is called ``ok``.
     """
-    told, definitions = _components(get_args(says.ToClient))
+    told, definitions = _components(get_args(says.ToAnybody))
     for reference in told:
         frame = definitions[_name(reference)]
         (tag,) = frame["properties"].pop("type")["enum"]

@@ -8,6 +8,7 @@ from time import monotonic
 
 import structlog
 
+from parley.gateway.activity import answering
 from parley.gateway.connections import Connections
 from parley.gateway.deliveries import PER_MESSAGE, Deliveries
 from parley.gateway.flow import Rate
@@ -15,6 +16,7 @@ from parley.gateway.ingress import Bounds, Ingress
 from parley.gateway.inspection import inspection
 from parley.gateway.lease import lease
 from parley.gateway.lives import Lives
+from parley.gateway.management import management
 from parley.gateway.origins import Origins
 from parley.gateway.reception import Reception
 from parley.gateway.resume import ResumeTokens
@@ -22,8 +24,11 @@ from parley.gateway.returns import Returns
 from parley.gateway.server import Server, websocket_server
 from parley.gateway.session import Rules
 from parley.gateway.settings import Settings
+from parley.gateway.sites import dispatch
 from parley.gateway.weather import Weather
 from parley.gateway.websocket import Limits
+from parley.kit.apps import apps
+from parley.kit.ask import asking
 from parley.kit.bus import Bus, nats_bus
 from parley.kit.http import http
 from parley.kit.lifecycle import background, run, until_signalled
@@ -65,6 +70,7 @@ async def main(settings: Settings) -> None:
 async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) -> AsyncIterator[Server]:
     """Take clients in for the length of the block; at its end close their sockets and tell the log."""
     tokens = Tokens(secret=settings.token_secret, jwks=settings.jwks, development=settings.development)
+    declared = apps(settings.apps, development=settings.development)
     connections = Connections()
     ingress = Ingress(writer, Bounds(bytes=settings.buffer_bytes, seconds=settings.buffer_seconds))
     stored = await _stored(bus)
@@ -84,8 +90,16 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
     deliveries = Deliveries(connections.find, lives.obey, (stored + 1) * PER_MESSAGE - 1)
     weather = Weather(ingress, lives)
     origins = Origins(settings.origins, development=settings.development)
-    reception = Reception(lives, tokens, resume, origins, _rules(settings))
+    reception = Reception(declared, lives, tokens, resume, origins, _rules(settings))
     async with (
+        asking(bus, "gateway", settings.partitions) as ask,
+        answering(bus, writer.name, lives),
+        probes.mounted(
+            dispatch(
+                inspection(writer.name, lives),
+                management(bus, ask, tokens, declared, origins, development=settings.development),
+            )
+        ),
         reading(bus, subjects.DELIVERIES, [subjects.deliveries(writer.name)], stored + 1) as reader,
         background(_deliver(reader, deliveries), name="deliveries"),
         background(weather.run(), name="weather"),
@@ -93,10 +107,7 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
         websocket_server(settings.host, settings.port, reception.decide, _limits(settings)) as server,
     ):
         try:
-            async with (
-                probes.mounted(inspection(writer.name, lives)),
-                probes.ready({"nats": bus.check, "log": weather.check, "keys": tokens.missing}),
-            ):
+            async with probes.ready({"nats": bus.check, "log": weather.check, "keys": tokens.missing}):
                 yield server
         finally:
             await _leave(server, lives, settings.drain_seconds)

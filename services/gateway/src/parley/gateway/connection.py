@@ -30,6 +30,8 @@ class Back(Struct, frozen=True):
     connection: str
     n: int
     """The last place that the client has processed."""
+    count: int | None = None
+    """The client's own number of this attempt."""
 
 
 class Lives(Protocol):
@@ -63,6 +65,7 @@ class Connection:
         "_held",
         "_lives",
         "_ordered",
+        "active_at",
         "address",
         "agent",
         "back",
@@ -83,7 +86,7 @@ class Connection:
         self.back = back  # what it wants to go on with; None once that is settled
         self.since = 0  # deliveries up to here were written before it became live
         self.socket: WebSocket | None = None  # while it is open
-        self.opened_at = time()
+        self.opened_at = self.active_at = time()  # it is active when it says something, or a backend posts to it
         self.frames_in = 0
         self.frames_out = 0
         self._lives = lives
@@ -91,6 +94,11 @@ class Connection:
         self._ordered: Reason | None = None  # why somebody else ended it
 
     # from the socket
+
+    @property
+    def binary(self) -> bool:
+        """Whether its dialect reads binary frames."""
+        return self.session.dialect.binary
 
     def connected(self, socket: WebSocket) -> None:
         """The handshake is answered."""
@@ -100,9 +108,10 @@ class Connection:
     def received(self, text: bytes) -> None:
         """Do what the session makes of a frame."""
         self.frames_in += 1
+        self.active_at = now = time()
         lives = self._lives
         try:
-            actions = self.session.receive(text, time(), lives.place, lives.trouble)
+            actions = self.session.receive(text, now, lives.place, lives.trouble)
         except Exception:
             log.exception("A frame broke its session.", connection=self.id)
             actions = self.session.refused(BROKEN, None)
@@ -148,6 +157,7 @@ class Connection:
         """Say the first frame, if the dialect has one, then what came meanwhile; listen from now on."""
         if frame is not None:
             self.say(frame)
+        self.perform(self.session.opening(time(), self._lives.place))
         self.live(0)
 
     def live(self, since: int) -> None:

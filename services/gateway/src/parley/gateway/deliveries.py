@@ -7,6 +7,7 @@ partition is dropped (design section 6).
 """
 
 from collections.abc import Callable
+from time import time
 from typing import Final
 
 import msgspec
@@ -20,7 +21,7 @@ from parley.protocol.dialects import Dialect, Frame, Personal
 from parley.protocol.envelope import CloudEvent
 from parley.protocol.outputs import Deliveries as Batch
 from parley.protocol.outputs import Told
-from parley.protocol.says import Error, MemberLeft, ToClient, ToGateway
+from parley.protocol.says import Error, MemberLeft, Message, ToClient, ToGateway
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +99,8 @@ class Deliveries:
         find = self._find
         if isinstance(say, MemberLeft | Error):
             self._note(to, say)
+        elif isinstance(say, Message) and say.room is None:
+            self._posted(to)
         for receiver in to:
             connection = find(receiver)
             if connection is None:
@@ -121,6 +124,13 @@ class Deliveries:
             connection = self._find(receiver) if receiver in to else None
             if connection is not None and say.room is not None:
                 connection.session.is_out_of(say.room)
+
+    def _posted(self, to: tuple[str, ...]) -> None:
+        """Note that a backend keeps a connection busy."""
+        for receiver in to:
+            connection = self._find(receiver)
+            if connection is not None:
+                connection.active_at = time()
 
 
 def prepared(frame: Frame) -> bytearray:

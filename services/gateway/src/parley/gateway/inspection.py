@@ -5,14 +5,15 @@ What this gateway holds, for whoever checks that all parts agree (`parley doctor
 and nothing of what is said on them.
 """
 
+import re
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from parley.gateway.lives import Lives
-from parley.kit.probes import App, Receive, Scope, Send
-from parley.protocol.codes import ErrorCode
+from parley.gateway.sites import Site
+from parley.kit.probes import Receive, Scope, Send
 
 PATH: Final = "/v1/internal/connections"
 
@@ -34,24 +35,18 @@ class Holding(Struct, frozen=True):
     connections: list[Held]
 
 
-class _Nothing(Struct, frozen=True):
-    code: str = ErrorCode.NOT_FOUND
-    message: str = "There is nothing at this path."
+def inspection(name: str, lives: Lives) -> Site:
+    """Return the site."""
 
-
-def inspection(name: str, lives: Lives) -> App:
-    """Return the app, for the place behind the probes."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - ASGI's signature
-        found = scope["path"] == PATH
-        held = [Held(id_, session, open_) for id_, session, open_ in lives.held()] if found else []
-        body = msgspec.json.encode(Holding(name, held) if found else _Nothing())
+    async def answer(_found: re.Match[str], _scope: Scope, _receive: Receive, send: Send) -> None:
+        held = [Held(id_, session, open_) for id_, session, open_ in lives.held()]
+        body = msgspec.json.encode(Holding(name, held))
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
         ]
-        await send({"type": "http.response.start", "status": 200 if found else 404, "headers": headers})
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    return app
+    return Site(re.compile(PATH), PATH, answer)

@@ -21,7 +21,7 @@ from parley.protocol import clock
 from parley.protocol.codes import CloseCode, Refusal
 from parley.protocol.commands import Reason
 from parley.protocol.dialects.parley_v1 import AnyGatewayFrame, GoAway, ParleyV1, Welcome
-from parley.protocol.says import Attached, Close, Gone, Superseded, ToGateway
+from parley.protocol.says import Attached, Close, Gone, Overtaken, Superseded, ToGateway
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +46,7 @@ class Ending(Struct, frozen=True):
     code: int
     frames_in: int
     frames_out: int
+    active_at: float
 
 
 class Lives:
@@ -118,7 +119,7 @@ class Lives:
         self._count += 1
         attempt = f"{self._name}.{self._count}"
         self._attempts[attempt] = connection
-        await self._stored(connection, connection.session.resume(attempt, back.connection))
+        await self._stored(connection, connection.session.resume(attempt, back.connection, back.count))
 
     async def _stored(self, connection: Connection, publish: Publish) -> bool:
         """Return whether the log has taken it in time; else its client had better come again."""
@@ -149,6 +150,14 @@ class Lives:
         for id_, number in self._waiting:
             yield id_, number, False
 
+    def active_at(self, id_: str, number: int) -> float | None:
+        """Return when a session's client last said something or was posted to; None if it is not held here."""
+        connection = self._of_session(id_, number)
+        if connection is not None:
+            return connection.active_at
+        waiting = self._waiting.get((id_, number))
+        return None if waiting is None else waiting[2].active_at
+
     # what owners say to us
 
     def obey(self, receiver: str, say: ToGateway) -> None:
@@ -156,12 +165,14 @@ class Lives:
         match say:
             case Gone(attempt=attempt):
                 self._gone(attempt)
+            case Overtaken(attempt=attempt):
+                self._overtaken(attempt)
             case Attached(attempt=attempt) if attempt is not None:
                 self._attached(receiver, attempt, say)
             case Close(session=number):
                 connection = self._of_session(receiver, number)
                 if connection is not None:
-                    connection.hang_up(say.code, say.reason, ordered=say.reason)
+                    connection.hang_up(_code(connection, say), say.reason, ordered=say.reason)
                 else:
                     self._end_now(receiver, number, say.reason)
             case Superseded(session=number):
@@ -175,6 +186,12 @@ class Lives:
             connection.back = None  # there is nothing to go on with: it begins anew
             self.arrived(connection)
 
+    def _overtaken(self, attempt: str) -> None:
+        """Close the socket of an attempt that its client has given up, if it has not done so itself."""
+        connection = self._attempts.pop(attempt, None)
+        if connection is not None:
+            connection.hang_up(CloseCode.REPLACED, "A later attempt to resume has this connection.")
+
     def _attached(self, id_: str, attempt: str, say: Attached) -> None:
         connection = self._attempts.pop(attempt, None)
         if connection is None or connection.back is None:
@@ -184,7 +201,7 @@ class Lives:
         moved = session.resumed(id_, say)
         connection.id = id_
         if connection.socket is None:  # it has left while we asked; whoever asks next has a newer session
-            self._later(connection, Ending(CloseCode.ABNORMAL, 0, 0))
+            self._later(connection, Ending(CloseCode.ABNORMAL, 0, 0, connection.active_at))
             return
         self._connections.add(connection)
         self._ingress.put(moved.partitions, moved.command)
@@ -235,7 +252,7 @@ class Lives:
         )
         if connection.back is not None:
             return  # it was nobody yet
-        ending = Ending(code, connection.frames_in, connection.frames_out)
+        ending = Ending(code, connection.frames_in, connection.frames_out, connection.active_at)
         if ordered is None and connection.session.comes_back(code):
             self._later(connection, ending)
         else:
@@ -304,3 +321,9 @@ class Lives:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("A connection's errand failed.", exc_info=error)
+
+
+def _code(connection: Connection, say: Close) -> int:
+    """Return what the socket is closed with: clients of other dialects than ours know no 4504 (protocols.md 1.7)."""
+    removed = say.code == CloseCode.REMOVED and not isinstance(connection.session.dialect, ParleyV1)
+    return CloseCode.NORMAL if removed else say.code

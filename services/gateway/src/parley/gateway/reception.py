@@ -17,20 +17,22 @@ from parley.gateway.websocket import WebSocket
 from parley.kit.identity import Identity
 from parley.kit.tokens import Tokens
 from parley.protocol import ids
+from parley.protocol.apps import Apps
 from parley.protocol.codes import CloseCode, ErrorCode, Refusal
 from parley.protocol.commands import Profile
-from parley.protocol.dialects import Dialect
+from parley.protocol.dialects import Dialect, Hello
 from parley.protocol.dialects.apigw import ApiGateway
 from parley.protocol.dialects.parley_v1 import BEARER, SUBPROTOCOL, ParleyV1, metadata
+from parley.protocol.dialects.profiles import dialect_of
 
 PARLEY: Final = ParleyV1()
 APIGW: Final = ApiGateway()
 
-OURS: Final = frozenset({"token", "app", "resume", "n"})
+OURS: Final = frozenset({"token", "app", "resume", "n", "attempt"})
 """Query parameters that are not metadata."""
 
-PLACE: Final = re.compile(r"[0-9]{1,16}")
-"""The last place that a client has processed, in the query."""
+NUMBER: Final = re.compile(r"[0-9]{1,16}")
+"""In the query: the last place that a client has processed, and which attempt to come back this is."""
 
 MAX_PARAMETERS: Final = 200
 
@@ -63,6 +65,7 @@ class Reception:
 
     def __init__(
         self,
+        apps: Apps,
         lives: Lives,
         tokens: Tokens,
         resume: ResumeTokens,
@@ -70,6 +73,8 @@ class Reception:
         rules: Rules,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
+        self._apps = apps
+        self._dialects = {name: dialect_of(app) for name, app in apps.items()}
         self._lives = lives
         self._tokens = tokens
         self._resume = resume
@@ -79,23 +84,27 @@ class Reception:
 
     async def decide(self, request: Request) -> Accept | Refuse:
         """Return who will talk to this client, or why nobody."""
+        offered = request.subprotocols
+        if SUBPROTOCOL in offered:
+            try:
+                return Accept(await self._connection(request, PARLEY), SUBPROTOCOL)
+            except Refusal as refusal:
+                return Accept(Dismissal(refusal), SUBPROTOCOL)
+        # A browser hangs up unless one of its subprotocols is chosen, and its token is then the only one.
+        bearer = next((name for name in offered if name.startswith(BEARER)), None)
         try:
-            dialect, subprotocol = _dialect(request)
+            return Accept(await self._connection(request), bearer)
         except Refusal as refusal:
-            return _refuse(refusal)
-        try:
-            return Accept(await self._connection(request, dialect), subprotocol)
-        except Refusal as refusal:
-            if dialect is PARLEY:
-                return Accept(Dismissal(refusal), subprotocol)
             return _refuse(refusal)
 
-    async def _connection(self, request: Request, dialect: Dialect) -> Connection:
+    async def _connection(self, request: Request, dialect: Dialect | None = None) -> Connection:
+        """Return the connection of whoever knocks; it speaks what its app does if no *dialect* is given."""
         headers = request.headers
         if not self._origins.admits(headers.get("origin"), headers["host"]):
             raise Refusal(ErrorCode.NOT_ALLOWED, f"Pages of {headers['origin']} may not connect: see GATEWAY_ORIGINS.")
         query = _parameters(request.query)
-        identity = await self._tokens.identify(_token(request, query), query.get("app"))
+        identity = await self._tokens.identify(_token(request, query), self._named(request, query, dialect))
+        dialect = dialect or self._dialects.get(identity.app, APIGW)
         if self._lives.trouble is not None:
             raise self._lives.trouble
         profile = _profile(query, identity)
@@ -104,15 +113,32 @@ class Reception:
         partitions = self._rules.partitions
         home = ids.partition_of(identity.app, key or entropy.hex(), partitions)
         connection = ids.connection_id(home, entropy)
-        session = Session(connection, dialect, identity, profile, self._rules, time())
+        hello = Hello(request.path, query)
+        session = Session(connection, dialect, identity, profile, self._rules, time(), hello)
         back = self._back(query, identity) if dialect.resumable else None
         return Connection(session, self._lives, _address(request), headers.get("user-agent", "")[:256], back)
+
+    def _named(self, request: Request, query: dict[str, str], dialect: Dialect | None) -> str | None:
+        """Return the app that a client names by where it connects, None if it leaves that to its token."""
+        app, place = query.get("app"), self._apps.at(request.path)
+        if place is None:
+            if dialect is None and (request.path.strip("/").count("/") or request.path.startswith("//")):
+                raise Refusal(
+                    ErrorCode.NOT_FOUND,
+                    f"No app is at this path: connect to /, to /{{stage}}, or with the subprotocol {SUBPROTOCOL}.",
+                )
+            return app
+        if app is not None and app != place.app:
+            raise Refusal(ErrorCode.NOT_FOUND, "The path is of another app than the query names.")
+        return place.app
 
     def _back(self, query: dict[str, str], identity: Identity) -> Back | None:
         """Return what the client wants to go on with, if that may be; else it is a new one, and told so."""
         connection = self._resume.read(query.get("resume", ""), identity.app, identity.subject)
-        n = query.get("n", "0")
-        return None if connection is None or not PLACE.fullmatch(n) else Back(connection, int(n))
+        n, attempt = query.get("n", "0"), query.get("attempt")
+        if connection is None or not NUMBER.fullmatch(n) or (attempt is not None and not NUMBER.fullmatch(attempt)):
+            return None
+        return Back(connection, int(n), None if attempt is None else int(attempt))
 
 
 class Dismissal:
@@ -130,6 +156,11 @@ class Dismissal:
     def received(self, text: bytes) -> None:
         """Hear nothing."""
 
+    @property
+    def binary(self) -> bool:
+        """It reads nothing."""
+        return False
+
     def pinged(self) -> None:
         """Hear nothing."""
 
@@ -144,19 +175,6 @@ def _refuse(refusal: Refusal) -> Refuse:
     wait = refusal.retry_after_ms
     headers = {} if wait is None else {"Retry-After": str(-(-wait // 1000))}
     return Refuse(STATUS.get(refusal.code, 400), refusal.message, headers)
-
-
-def _dialect(request: Request) -> tuple[Dialect, str | None]:
-    """Return what the client speaks, and the subprotocol to answer."""
-    offered = request.subprotocols
-    if SUBPROTOCOL in offered:
-        return PARLEY, SUBPROTOCOL
-    if request.path.strip("/").count("/") == 0 and not request.path.startswith("//"):
-        # A browser hangs up unless one of its subprotocols is chosen, and its token is then the only one.
-        return APIGW, next((name for name in offered if name.startswith(BEARER)), None)
-    raise Refusal(
-        ErrorCode.NOT_FOUND, f"Connect to / or /{{stage}}, or to any path with the subprotocol {SUBPROTOCOL}."
-    )
 
 
 def _parameters(query: str) -> dict[str, str]:

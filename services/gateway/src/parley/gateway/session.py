@@ -28,7 +28,7 @@ from parley.protocol.commands import (
     Reason,
     Resume,
 )
-from parley.protocol.dialects import Conversation, Dialect, Misunderstood
+from parley.protocol.dialects import NOBODY, Conversation, Dialect, Hello, Misunderstood
 from parley.protocol.dialects.parley_v1 import ParleyV1, Pong, Renewed, metadata
 from parley.protocol.ids import home_of, partition_of
 from parley.protocol.says import Attached
@@ -105,7 +105,14 @@ class Session:
     )
 
     def __init__(
-        self, connection: str, dialect: Dialect, identity: Identity, profile: Profile, rules: Rules, now: float
+        self,
+        connection: str,
+        dialect: Dialect,
+        identity: Identity,
+        profile: Profile,
+        rules: Rules,
+        now: float,
+        hello: Hello = NOBODY,
     ) -> None:
         home = home_of(connection, rules.partitions)
         assert home is not None  # the gateway has made the id
@@ -113,7 +120,7 @@ class Session:
         self.dialect = dialect
         self.number = 1
         self._home = home
-        self._conversation: Conversation = dialect.conversation()
+        self._conversation: Conversation = dialect.conversation(hello)
         self._identity = identity
         self._profile = profile
         self._rules = rules
@@ -139,11 +146,12 @@ class Session:
         )
         return Publish((self._home,), command)
 
-    def resume(self, attempt: str, connection: str) -> Publish:
-        """Ask the home of an earlier *connection* to let this client go on with it."""
+    def resume(self, attempt: str, connection: str, count: int | None = None) -> Publish:
+        """Ask the home of an earlier *connection* to let this client go on with it; *count* is its own number of the attempt."""
         home = home_of(connection, self._rules.partitions)
         assert home is not None  # the token that named it is ours
-        return Publish((home,), Resume(app=self._identity.app, connection=connection, session=0, attempt=attempt))
+        command = Resume(app=self._identity.app, connection=connection, session=0, attempt=attempt, count=count)
+        return Publish((home,), command)
 
     def resumed(self, connection: str, attached: Attached) -> Publish:
         """Go on as *connection*, and tell every partition but its home, which said so."""
@@ -197,6 +205,16 @@ class Session:
         return tuple(bit for bit in range(self._touched.bit_length()) if self._touched >> bit & 1)
 
     # what it says
+
+    def opening(self, now: float, place: int) -> list[Action]:
+        """Return what the dialect asks in its client's name as soon as the log knows of the connection."""
+        actions: list[Action] = []
+        for request in self._conversation.opening():
+            try:
+                actions += self._asked(request, now, place, None)
+            except Refusal as refusal:
+                actions += self._refused(refusal, request.ref)
+        return actions
 
     def receive(self, frame: bytes, now: float, place: int, trouble: Refusal | None = None) -> list[Action]:
         """Return what to do about a text frame. *trouble* is why the log can take nothing, if so.
@@ -278,6 +296,9 @@ class Session:
             case ask.Leave():
                 self._rooms.discard(request.room)
                 action = self._to_room(request, None)
+            case ask.Register() | ask.Letter():
+                self._need(self._identity.direct or self._identity.admin, "say something to a single connection")
+                action = self._to_key(request, request.box, None)
             case _:
                 self._need(self._identity.may(request.room, "send"), "speak in this room")
                 action = self._to_room(request, None if isinstance(request, ask.Send) else self._profile)
@@ -291,10 +312,9 @@ class Session:
 
     def _join(self, request: ask.Join) -> Publish:
         self._need(self._identity.may(request.room, "join"), "join this room")
-        if request.room not in self._rooms and len(self._rooms) >= self._rules.rooms:
-            raise Refusal(
-                ErrorCode.NOT_ALLOWED, f"A connection may be in {self._rules.rooms} rooms; leave one of them first."
-            )
+        most = self.dialect.rooms or self._rules.rooms
+        if request.room not in self._rooms and len(self._rooms) >= most:
+            raise Refusal(ErrorCode.NOT_ALLOWED, f"A connection may be in {most} rooms; leave one of them first.")
         self._rooms.add(request.room)
         return self._to_room(request, self._profile)
 
@@ -325,8 +345,10 @@ class Session:
         return Publish(self.touched, command)
 
     def _to_room(self, request: ask.RoomRequest, profile: Profile | None) -> Publish:
-        partition = partition_of(self._identity.app, request.room, self._rules.partitions)
-        return self._command(request, partition, profile)
+        return self._to_key(request, request.room, profile)
+
+    def _to_key(self, request: ask.AnyRequest, key: str, profile: Profile | None) -> Publish:
+        return self._command(request, partition_of(self._identity.app, key, self._rules.partitions), profile)
 
     def _command(self, request: ask.AnyRequest, partition: int, profile: Profile | None) -> Publish:
         first = not self._touched >> partition & 1

@@ -55,6 +55,10 @@ class Limits(Struct, frozen=True):
 class Listener(Protocol):
     """Whoever talks through a socket. Calls come in this order, none after ``closed``."""
 
+    @property
+    def binary(self) -> bool:
+        """Whether a binary message is taken as if it were text; otherwise it closes the socket with 1003."""
+
     def connected(self, socket: "WebSocket") -> None:
         """The socket can be written. It reads nothing before ``socket.start()``."""
 
@@ -207,7 +211,7 @@ class WebSocket(WSListener):
             self.close(CloseCode.PROTOCOL_ERROR, "A reserved bit is set, and no extension was negotiated.")
         elif kind == TEXT and frame.fin and self._parts is None:
             self._message(frame.get_payload_as_bytes())
-        elif kind in (TEXT, CONTINUATION):
+        elif kind in (TEXT, CONTINUATION) or (kind == BINARY and self._reads_binary()):
             self._fragment(frame)
         elif kind == PING:
             transport.send_pong(frame.get_payload_as_bytes())
@@ -238,6 +242,9 @@ class WebSocket(WSListener):
 
     # how a message comes together
 
+    def _reads_binary(self) -> bool:
+        return self._listener is not None and self._listener.binary
+
     def _message(self, text: bytes) -> None:
         if not text.isascii():
             try:
@@ -255,7 +262,7 @@ class WebSocket(WSListener):
             self.close(INTERNAL, "Something of ours went wrong.")
 
     def _fragment(self, frame: WSFrame) -> None:
-        if (self._parts is None) != (frame.msg_type == TEXT):
+        if (self._parts is None) == (frame.msg_type == CONTINUATION):
             self.close(CloseCode.PROTOCOL_ERROR, "Fragments of messages are mixed up.")
             return
         if self._parts is None:

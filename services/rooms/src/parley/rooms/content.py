@@ -6,12 +6,12 @@ negotiation's ``{description}`` and ``{candidate}``, the workshop's ``{type, off
 ``{type: "OFFER" ...}``.
 """
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-Step = Literal["offer", "answer", "candidate"]
+from parley.protocol.requests import Step
 
 _HINTS: Final = (b"offer", b"answer", b"candidate", b"OFFER", b"ANSWER", b"CANDIDATE")
 _STEPS: Final[dict[str, Step]] = {

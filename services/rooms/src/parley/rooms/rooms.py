@@ -15,7 +15,7 @@ from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.outputs import Deliver, Fact, Output, Reply
 from parley.protocol.registry import Connection
 from parley.protocol.table import Table
-from parley.rooms import calls, membership, talk
+from parley.rooms import calls, membership, post, talk
 from parley.rooms.rows import Rows
 
 
@@ -39,6 +39,8 @@ class Rooms:
             rows.known,
             rows.negotiations.sides,
             rows.negotiations.offers,
+            rows.post.holders,
+            rows.post.letters,
         )
 
     def gateways(self) -> Iterable[tuple[str, bool]]:
@@ -47,8 +49,9 @@ class Rooms:
         return [(gateway, gateway in registry.lost) for gateway in registry.connections.of_gateway]
 
     def waiting(self) -> bool:
-        """Whether ticks are wanted: a grace is running, or an offer waits for its answer."""
-        return len(self.rows.registry.lost) > 0 or len(self.rows.negotiations.offers) > 0
+        """Whether ticks are wanted: a grace is running, an offer waits for its answer, or a letter for its receiver."""
+        rows = self.rows
+        return len(rows.registry.lost) > 0 or len(rows.negotiations.offers) > 0 or len(rows.post.letters) > 0
 
     def reduce(self, event: CloudEvent[c.AnyCommand], at: Place) -> Iterator[Output]:  # noqa: C901, PLR0912
         """Return what a command brings about."""
@@ -79,6 +82,7 @@ class Rooms:
             case c.Tick():
                 yield from self._ended(rows.registry.tick(at), "expired", CloseCode.RESTART, at)
                 yield from talk.unanswered(rows, at)
+                yield from post.undelivered(rows, at)
             case c.PostToConnection() as command:
                 yield from talk.post_to_connection(rows, command)
             case c.PostToRoom() as command:
@@ -114,7 +118,7 @@ class Rooms:
             say = says.Error(ref=command.request.ref, code=ErrorCode.INTERNAL, message=sorry)
             yield Deliver(at.writer, (command.connection,), say)
 
-    def _asked(self, command: c.Asked, at: Place) -> Iterator[Output]:
+    def _asked(self, command: c.Asked, at: Place) -> Iterator[Output]:  # noqa: C901 - as reduce
         rows = self.rows
         if rows.registry.heard(command, at, command.profile, resumable=command.resumable) is None:
             return
@@ -127,6 +131,12 @@ class Rooms:
                 yield from talk.relay(rows, command, request, at)
             case ask.Chat() as request:
                 yield from talk.chat(rows, command, request, at)
+            case ask.Publish() as request:
+                yield from talk.publish(rows, command, request, at)
+            case ask.Register() as request:
+                yield from post.register(rows, command, request, at)
+            case ask.Letter() as request:
+                yield from post.letter(rows, command, request, at)
             case ask.Join() as request:
                 yield from membership.join(rows, command, request, at)
             case ask.Leave() as request:
@@ -142,6 +152,9 @@ class Rooms:
             yield Deliver(at.writer, (command.connection,), says.Gone(attempt=command.attempt))
             return
         was, now = resumed
+        if now is was:
+            yield Deliver(at.writer, (was.id,), says.Overtaken(attempt=command.attempt))
+            return
         yield Deliver(was.gateway, (was.id,), says.Superseded(session=was.session))
         attached = says.Attached(
             partition=at.partition,

@@ -12,6 +12,7 @@ from parley.protocol.outputs import Deliver, Fact, Forward
 from parley.protocol.registry import Registry
 from parley.protocol.says import AnySay, Missed
 from parley.protocol.table import Table
+from parley.rooms.addresses import Post
 from parley.rooms.negotiation import Negotiations
 from parley.rooms.room import Kept, Known, Members, Room, RoomKey, Window
 
@@ -28,6 +29,7 @@ class Rows:
         self.window = Window()
         self.known: Table[str, Known] = Table()
         self.negotiations = Negotiations()
+        self.post = Post()
 
     def fact(self, key: RoomKey, data: Data) -> Fact:
         """Announce something of a room, with the next of its sequence."""
@@ -78,6 +80,7 @@ class Rows:
     def forget(self, connection: str) -> None:
         """Forget how a connection presented itself, and what it had begun with others; it is closed."""
         self.negotiations.forget(connection)
+        self.post.forget(connection)
         if connection in self.known:
             del self.known[connection]
 

@@ -2,7 +2,7 @@
 
 from parley.kit.rows import Kept, Rows
 from parley.protocol.registry import Connection, LostGateway
-from parley.rooms import negotiation, room, tables
+from parley.rooms import addresses, negotiation, room, tables
 from parley.rooms.rooms import Rooms
 
 
@@ -19,5 +19,7 @@ def store_of(partitions: int) -> Rows:
             Kept(tables.known, room.Known),
             Kept(tables.sides, negotiation.Side),
             Kept(tables.offers, negotiation.Offer),
+            Kept(tables.holders, addresses.Holder),
+            Kept(tables.letters, addresses.Waiting),
         ],
     )

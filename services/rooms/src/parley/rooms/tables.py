@@ -29,6 +29,7 @@ connections: Final = sa.Table(
     sa.Column("opened_at", sa.BigInteger, nullable=False),
     sa.Column("closed_at", sa.BigInteger),
     sa.Column("before", JSONB, nullable=False),
+    sa.Column("attempt", sa.BigInteger, nullable=False),
 )
 
 lost: Final = sa.Table(
@@ -107,5 +108,34 @@ offers: Final = sa.Table(
     sa.Column("app", sa.Text, nullable=False),
     sa.Column("due", sa.BigInteger, nullable=False),
 )
+
+holders: Final = sa.Table(
+    "holders",
+    metadata,
+    _partition(),
+    sa.Column("app", sa.Text, primary_key=True),
+    sa.Column("box", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("connection", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text),
+)
+
+letters: Final = sa.Table(
+    "letters",
+    metadata,
+    _partition(),
+    sa.Column("app", sa.Text, primary_key=True),
+    sa.Column("box", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True),
+    sa.Column("connection", sa.Text, nullable=False),
+    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("data", JSON, nullable=False),
+    sa.Column("due", sa.BigInteger, nullable=False),
+    sa.Column("notify", sa.Boolean, nullable=False),
+    sa.Column("step", sa.Text),
+)
+"""`data` holds what clients wrote to the letter, so it is json and not jsonb."""
 
 ownership: Final = ownership_tables(metadata)

@@ -13,7 +13,7 @@ from parley.protocol.codes import ErrorCode
 from parley.protocol.commands import Asked, Negotiated, PostToConnection, PostToRoom
 from parley.protocol.envelope import Place
 from parley.protocol.outputs import Fact, Forward, Output, Reply
-from parley.protocol.requests import NULL, Chat, Relay, Send, Signal
+from parley.protocol.requests import NULL, Chat, Publish, Relay, Send, Signal
 from parley.rooms import calls
 from parley.rooms.content import Signaling, read
 from parley.rooms.negotiation import Offer
@@ -37,6 +37,18 @@ def send(rows: Rows, command: Asked, request: Send, at: Place) -> Iterator[Outpu
     )
     if (said := read(bytes(request.data))) is not None:
         yield from _negotiation(rows, key, command, said, at)
+    if request.ref is not None:
+        yield from rows.to(command.connection, says.Ok(ref=request.ref))
+
+
+def publish(rows: Rows, command: Asked, request: Publish, at: Place) -> Iterator[Output]:
+    """Pass data to all members of a topic, the sender too; nothing if it has none."""
+    key = (command.app, request.room)
+    if (room := rows.rooms.get(key)) is not None:
+        published = says.Published(room=room.name, from_=command.connection, data=request.data, members=room.size)
+        yield from rows.to_members(key, published)
+        if (said := read(bytes(request.data))) is not None:
+            yield from _negotiation(rows, key, command, said, at)
     if request.ref is not None:
         yield from rows.to(command.connection, says.Ok(ref=request.ref))
 

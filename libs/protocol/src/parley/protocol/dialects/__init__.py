@@ -6,7 +6,9 @@ neither its words nor its quirks.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
+
+from msgspec import Struct
 
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.requests import AnyRequest, ClientRequest
@@ -30,8 +32,24 @@ class Misunderstood(Refusal):
         self.ref = ref
 
 
+class Hello(Struct, frozen=True):
+    """What a dialect may read of its client's handshake."""
+
+    path: str = "/"
+    """As it was sent, without the query."""
+    query: dict[str, str] = {}
+    """Decoded; of a repeated parameter the last."""
+
+
+NOBODY: Final = Hello()
+
+
 class Conversation(Protocol):
     """One connection's side of a dialect: what its wire protocol remembers between frames, if anything."""
+
+    def opening(self) -> Sequence[ClientRequest]:
+        """Return what is asked in the client's name once it is connected, before anything that it says."""
+        ...
 
     def decode(self, frame: bytes) -> Sequence[ClientRequest]:
         """Return what a text frame asks for, in order; raise `Misunderstood`. Changes nothing."""
@@ -48,8 +66,12 @@ class Dialect(Protocol):
     name: str
     resumable: bool
     """Whether its clients can come back to a connection that they had."""
+    binary: bool
+    """Whether a binary frame is read as if it were text; otherwise it closes the socket with 1003."""
+    rooms: int
+    """How many rooms a connection may be in; 0: as the gateway is set."""
 
-    def conversation(self) -> Conversation:
+    def conversation(self, hello: Hello) -> Conversation:
         """Return the codec for one new connection."""
         ...
 

@@ -15,7 +15,7 @@ from msgspec import Raw
 from parley.protocol import requests as ask
 from parley.protocol import says
 from parley.protocol.codes import ErrorCode, Refusal
-from parley.protocol.dialects import Frame, Misunderstood, Personal, js, name
+from parley.protocol.dialects import Frame, Hello, Misunderstood, Personal, js, name
 from parley.protocol.nesting import too_deep
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -42,8 +42,10 @@ class ApiGateway:
 
     name = "apigw"
     resumable = False
+    binary = False
+    rooms = 0
 
-    def conversation(self) -> "Workshop":
+    def conversation(self, hello: Hello) -> "Workshop":  # noqa: ARG002 - the dialects' signature
         """Return the codec for a new connection."""
         return Workshop()
 
@@ -77,6 +79,10 @@ class Workshop:
 
     def __init__(self) -> None:
         self.room: str | None = None
+
+    def opening(self) -> Sequence[ask.ClientRequest]:
+        """Until `joinRoom` a connection is in no room."""
+        return ()
 
     def decode(self, frame: bytes) -> Sequence[ask.ClientRequest]:
         """Select the route by ``$request.body.action`` and return what its handler does."""

@@ -14,7 +14,7 @@ from msgspec import Meta, Raw, Struct
 from parley.protocol import requests as ask
 from parley.protocol import says
 from parley.protocol.codes import ErrorCode, Refusal
-from parley.protocol.dialects import Frame, Misunderstood, name
+from parley.protocol.dialects import Frame, Hello, Misunderstood, name
 from parley.protocol.nesting import MAX_NESTING, too_deep
 
 SUBPROTOCOL: Final = "parley.v1"
@@ -175,7 +175,7 @@ def _head(kind: type[says.Say]) -> tuple[bytes, int]:
     return f'{{"type":"{word}","n":'.encode(), len(f'{{"type":"{tag}"')
 
 
-_HEADS: Final = {kind: _head(kind) for kind in get_args(says.ToClient)}
+_HEADS: Final = {kind: _head(kind) for kind in get_args(says.ToAnybody)}
 """By type of say: how its frame begins, and how many bytes of the written say that replaces."""
 
 
@@ -196,10 +196,16 @@ class ParleyV1:
 
     name = SUBPROTOCOL
     resumable = True
+    binary = False
+    rooms = 0
 
-    def conversation(self) -> "ParleyV1":
+    def conversation(self, hello: Hello) -> "ParleyV1":  # noqa: ARG002 - the dialects' signature
         """Return the codec for a new connection."""
         return self
+
+    def opening(self) -> Sequence[ask.ClientRequest]:
+        """Our clients ask for themselves."""
+        return ()
 
     def decode(self, frame: bytes) -> Sequence[ask.ClientRequest]:
         """Return the one request of a frame."""
@@ -221,7 +227,11 @@ class ParleyV1:
         """Write a say as it stands, with ``n`` behind its type, and every kind of ok as ``ok``."""
         if isinstance(say, says.MemberJoined) and say.again:
             return None  # of the workshop's clients; ours know that member, and its position is taken
-        head, start = _HEADS[type(say)]
+        if isinstance(say, says.Published):
+            say = says.Message(room=say.room, from_=say.from_, data=say.data)
+        if (found := _HEADS.get(type(say))) is None:
+            return None  # an address' business, and ours have none
+        head, start = found
         return b"%b%d%b" % (head, n, _encode(say)[start:])
 
     def refuse(self, refusal: Refusal, ref: str | None, connection: str, request: str) -> Frame:  # noqa: ARG002

@@ -1,0 +1,20 @@
+"""Which dialect the clients of an app speak: one line for each profile."""
+
+from collections.abc import Callable
+from typing import Final
+
+from parley.protocol.apps import App, ProfileName
+from parley.protocol.dialects import Dialect
+from parley.protocol.dialects.apigw import ApiGateway
+
+PROFILES: Final[dict[ProfileName, Callable[[App], Dialect]]] = {
+    "apigw": lambda _: ApiGateway(),
+    "workshop": lambda _: ApiGateway(),
+    "yown": lambda _: ApiGateway(),
+}
+"""How the dialect of a profile is made for an app that has it."""
+
+
+def dialect_of(app: App) -> Dialect:
+    """Return the dialect of an app, which serves all its connections."""
+    return PROFILES[app.profile](app)

@@ -1,0 +1,124 @@
+"""Addresses that connections hold, and the letters that wait for somebody to take one: rows, and what is read off them.
+
+PeerJS's peers and the master and viewers of a Kinesis channel find one another so; neither knows connection ids.
+"""
+
+from typing import Final
+
+from msgspec import Raw, Struct
+
+from parley.protocol.requests import Step
+from parley.protocol.table import Table
+
+MOST_WAITING: Final = 512
+"""Letters that may wait for one address; a burst of candidates is a few dozen."""
+
+MOST_BYTES: Final = 512 * 1024
+"""What these may have together."""
+
+Address = tuple[str, str, str]
+"""App, box and name."""
+
+LetterKey = tuple[str, str, str, int]
+"""An address, and the letter's number there."""
+
+
+class Holder(Struct, frozen=True, kw_only=True):
+    """Who holds an address."""
+
+    app: str
+    box: str
+    name: str
+    connection: str
+    secret: str | None = None
+    """With which the same client may come again, and nobody else."""
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """A letter that waits for somebody to take its address."""
+
+    app: str
+    box: str
+    name: str
+    number: int
+    """Orders the letters of an address."""
+    connection: str
+    """Whose letter it is."""
+    sender: str
+    kind: str
+    data: Raw
+    due: int
+    """Milliseconds: until when it waits."""
+    notify: bool
+    step: Step | None
+
+    @property
+    def address(self) -> Address:
+        """Where it is to go."""
+        return self.app, self.box, self.name
+
+    @property
+    def key(self) -> LetterKey:
+        """Return the key of the row."""
+        return self.app, self.box, self.name, self.number
+
+
+class Holders(Table[Address, Holder]):
+    """Holders by address and by connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_connection: dict[str, dict[Address, None]] = {}
+
+    def index(self, key: Address, old: Holder | None, new: Holder | None) -> None:
+        """Keep the derived index."""
+        if old is not None:
+            held = self.of_connection[old.connection]
+            del held[key]
+            if not held:
+                del self.of_connection[old.connection]
+        if new is not None:
+            self.of_connection.setdefault(new.connection, {})[key] = None
+
+
+class Letters(Table[LetterKey, Waiting]):
+    """Letters by address, the earliest first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_address: dict[Address, dict[int, None]] = {}
+
+    def index(self, key: LetterKey, old: Waiting | None, new: Waiting | None) -> None:
+        """Keep the derived index."""
+        app, box, name, number = key
+        address = app, box, name
+        if old is None and new is not None:
+            self.of_address.setdefault(address, {})[number] = None
+        elif new is None and old is not None:
+            numbers = self.of_address[address]
+            del numbers[number]
+            if not numbers:
+                del self.of_address[address]
+
+    def at(self, address: Address) -> list[Waiting]:
+        """Return what waits for an address, in the order in which it came."""
+        return [self._rows[*address, number] for number in sorted(self.of_address.get(address, ()))]
+
+
+class Post:
+    """The addresses of this partition."""
+
+    def __init__(self) -> None:
+        self.holders = Holders()
+        self.letters = Letters()
+
+    def forget(self, connection: str) -> None:
+        """Free what a connection holds; it is closed. What it has written stays for whom it is for."""
+        for address in list(self.holders.of_connection.get(connection, ())):
+            del self.holders[address]
+
+    def room_for(self, letter: Waiting) -> bool:
+        """Whether one more letter may wait at its address."""
+        there = self.letters.at(letter.address)
+        size = sum(len(bytes(other.data)) for other in there) + len(bytes(letter.data))
+        return len(there) < MOST_WAITING and size <= MOST_BYTES

@@ -1,0 +1,124 @@
+"""How connections take addresses, and how letters reach whoever holds one."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from parley.protocol import events, says
+from parley.protocol.codes import CloseCode, ErrorCode
+from parley.protocol.commands import Asked
+from parley.protocol.envelope import Place
+from parley.protocol.outputs import Deliver, Fact, Output
+from parley.protocol.requests import Letter, Register, Step
+from parley.rooms import calls
+from parley.rooms.addresses import Holder, Waiting
+from parley.rooms.rows import Rows
+
+PER_BATCH: Final = 65_536
+"""More than a batch holds commands: a letter's number is its place in the log."""
+
+
+def register(rows: Rows, command: Asked, request: Register, at: Place) -> Iterator[Output]:
+    """Give an address to a connection, with what waits there; or not, if another secret holds it."""
+    address = (command.app, request.box, request.name)
+    before = rows.post.holders.get(address)
+    if before is not None and request.secret is not None and before.secret != request.secret:
+        yield from _registered(rows, command, request, "taken")
+        row = rows.registry.connections[command.connection]
+        close = says.Close(session=row.session, code=CloseCode.NORMAL, reason="left")
+        yield Deliver(row.gateway, (command.connection,), close)
+        return
+    app, box, name = address
+    rows.post.holders[address] = Holder(
+        app=app, box=box, name=name, connection=command.connection, secret=request.secret
+    )
+    again = before is not None and (request.secret is not None or before.connection == command.connection)
+    yield from _registered(rows, command, request, "again" if again else "new")
+    for waiting in rows.post.letters.at(address):
+        del rows.post.letters[waiting.key]
+        yield from _hand_over(rows, waiting, command.connection, at)
+
+
+def letter(rows: Rows, command: Asked, request: Letter, at: Place) -> Iterator[Output]:
+    """Hand a letter over, or keep it for who takes its address in time."""
+    written = Waiting(
+        app=command.app,
+        box=request.box,
+        name=request.name,
+        number=at.sequence * PER_BATCH + at.index,
+        connection=command.connection,
+        sender=request.sender,
+        kind=request.kind,
+        data=request.data,
+        due=at.time + request.keep_ms,
+        notify=request.notify,
+        step=request.step,
+    )
+    holder = rows.post.holders.get(written.address)
+    if holder is not None:
+        yield from _hand_over(rows, written, holder.connection, at)
+    elif request.keep_ms:
+        if request.replaces:
+            _replace(rows, written)
+        if not rows.post.room_for(written):
+            full = "Too much waits there already; try again when somebody has taken it."
+            error = says.Error(ref=request.ref, code=ErrorCode.RATE_LIMITED, message=full)
+            yield from rows.to(command.connection, error)
+            return
+        rows.post.letters[written.key] = written
+    if request.ref is not None:
+        yield from rows.to(command.connection, says.Ok(ref=request.ref))
+
+
+def undelivered(rows: Rows, at: Place) -> Iterator[Output]:
+    """Drop the letters that have waited in vain; tell each sender that wants to know once for each address."""
+    late = sorted((key for key, waiting in rows.post.letters.rows() if waiting.due <= at.time), key=_order)
+    told = set()
+    for key in late:
+        waiting = rows.post.letters[key]
+        del rows.post.letters[key]
+        pair = (waiting.connection, waiting.address)
+        if waiting.notify and pair not in told:
+            told.add(pair)
+            expired = says.LetterExpired(box=waiting.box, name=waiting.name, sender=waiting.sender)
+            yield from rows.to(waiting.connection, expired)
+
+
+def _registered(rows: Rows, command: Asked, request: Register, outcome: says.Outcome) -> Iterator[Output]:
+    said = says.Registered(box=request.box, name=request.name, outcome=outcome)
+    yield from rows.to(command.connection, said)
+
+
+def _hand_over(rows: Rows, waiting: Waiting, receiver: str, at: Place) -> Iterator[Output]:
+    came = says.LetterCame(
+        box=waiting.box, name=waiting.name, sender=waiting.sender, kind=waiting.kind, data=waiting.data
+    )
+    yield from rows.to(receiver, came)
+    if waiting.step is not None:
+        yield from _negotiation(rows, waiting, receiver, waiting.step, at)
+
+
+def _negotiation(rows: Rows, waiting: Waiting, receiver: str, step: Step, at: Place) -> Iterator[Output]:
+    """Note what step of a negotiation has passed; it makes a call where both are in the room of the box's name."""
+    key = (waiting.app, waiting.box)
+    sender = waiting.connection
+    both = all((*key, connection) in rows.members for connection in (sender, receiver))
+    room = waiting.box if both else None
+    match step:
+        case "offer":
+            offered = events.NegotiationOffered(app=waiting.app, room=room, connection_id=sender, to=receiver)
+            yield rows.fact(key, offered) if both else Fact(offered, subject=sender)
+        case "answer":
+            answered = events.NegotiationAnswered(app=waiting.app, room=room, connection_id=sender, to=receiver)
+            yield rows.fact(key, answered) if both else Fact(answered, subject=sender)
+            if both and sender != receiver:
+                yield from calls.pair(rows, key, receiver, sender, at)
+
+
+def _replace(rows: Rows, written: Waiting) -> None:
+    for other in rows.post.letters.at(written.address):
+        if (other.sender, other.kind) == (written.sender, written.kind):
+            del rows.post.letters[other.key]
+
+
+def _order(key: tuple[str, str, str, int]) -> tuple[int, str, str, str]:
+    return key[3], *key[:3]
