@@ -29,7 +29,7 @@ from parley.protocol.commands import (
     Resume,
 )
 from parley.protocol.dialects import NOBODY, Conversation, Dialect, Hello, Misunderstood
-from parley.protocol.dialects.parley_v1 import ParleyV1, Pong, Renewed, metadata
+from parley.protocol.dialects.parley_v1 import ParleyV1, Renewed, metadata
 from parley.protocol.ids import home_of, partition_of
 from parley.protocol.says import Attached
 
@@ -306,9 +306,8 @@ class Session:
         return [action]
 
     def _pong(self, ref: str | None, now: float, place: int) -> list[Action]:
-        if not isinstance(self.dialect, ParleyV1):
-            return []
-        return [Say(self.dialect.write(Pong(ref=ref, time=clock.rfc3339(int(now * 1000)), n=place)))]
+        pong = self.dialect.pong(ref, clock.rfc3339(int(now * 1000)), place)
+        return [] if pong is None else [Say(pong)]
 
     def _join(self, request: ask.Join) -> Publish:
         self._need(self._identity.may(request.room, "join"), "join this room")

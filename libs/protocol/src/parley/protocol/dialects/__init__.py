@@ -79,6 +79,10 @@ class Dialect(Protocol):
         """Return the frame that says *say* at place *n*; None where this dialect has no words for it."""
         ...
 
+    def pong(self, ref: str | None, time: str, n: int) -> Frame | None:
+        """Return the answer to a `Ping`, None if the dialect has none; *n* is the current place."""
+        ...
+
     def refuse(self, refusal: Refusal, ref: str | None, connection: str, request: str) -> Frame | None:
         """Return the error frame for something that the gateway itself refuses.
 

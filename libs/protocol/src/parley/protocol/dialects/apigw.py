@@ -67,6 +67,9 @@ class ApiGateway:
             case _:
                 return None
 
+    def pong(self, ref: str | None, time: str, n: int) -> None:
+        """There is no ping in these protocols."""
+
     def refuse(self, refusal: Refusal, ref: str | None, connection: str, request: str) -> Frame:  # noqa: ARG002
         """Write the error frame of something that the gateway itself refuses."""
         return _error(refusal.code, connection, request)

@@ -234,6 +234,10 @@ class ParleyV1:
         head, start = found
         return b"%b%d%b" % (head, n, _encode(say)[start:])
 
+    def pong(self, ref: str | None, time: str, n: int) -> Frame:
+        """Answer a ping, with the place that an idle client may resume from."""
+        return self.write(Pong(ref=ref, time=time, n=n))
+
     def refuse(self, refusal: Refusal, ref: str | None, connection: str, request: str) -> Frame:  # noqa: ARG002
         """Write the error frame of something that the gateway itself refuses."""
         return self.write(

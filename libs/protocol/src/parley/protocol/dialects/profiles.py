@@ -6,11 +6,13 @@ from typing import Final
 from parley.protocol.apps import App, ProfileName
 from parley.protocol.dialects import Dialect
 from parley.protocol.dialects.apigw import ApiGateway
+from parley.protocol.dialects.y_webrtc import YWebrtc
 
 PROFILES: Final[dict[ProfileName, Callable[[App], Dialect]]] = {
     "apigw": lambda _: ApiGateway(),
     "workshop": lambda _: ApiGateway(),
     "yown": lambda _: ApiGateway(),
+    "y-webrtc": lambda _: YWebrtc(),
 }
 """How the dialect of a profile is made for an app that has it."""
 
