@@ -12,10 +12,10 @@ from support.eventually import eventually
 from parley.cli.embedded import Nats, Server
 from parley.kit import bus as bus_module
 from parley.kit import reader as reader_module
-from parley.kit.bus import Bus, LogFullError, Message, TooLargeError, nats_bus
+from parley.kit.bus import Bus, LogFullError, Message, TooLargeError, _Flight, _Refusal, _Refusals, nats_bus
 from parley.kit.lifecycle import CannotStart
 from parley.kit.reader import Entry, Reader, StreamReplacedError, reading
-from parley.kit.streams import Sizes
+from parley.kit.streams import Sizes, ensure
 from parley.kit.writer import writing
 from parley.protocol import subjects
 from parley.protocol.commands import AnyCommand, Batch, Tick
@@ -131,6 +131,43 @@ async def test_publishes_survive_that_nats_is_killed(nats_server: Server, bus: B
     numbers = [int(entry.payload) for entry in entries]
     assert numbers == sorted(numbers)
     assert set(numbers) == set(range(300))
+
+
+async def test_a_refusal_is_said_once_however_often_everybody_asks(bus: Bus) -> None:
+    await bus.js.delete_stream(subjects.EVENTS)
+    with capture_logs() as logged:
+        publishing = [asyncio.create_task(bus.publish(subjects.event("a", "room.left"), b"{}")) for _ in range(5)]
+        await eventually(lambda: None if bus._refusals._times >= 20 else f"refused {bus._refusals._times} times")
+        assert [line["event"] for line in logged] == ["NATS refuses; asking again"]
+
+        await ensure(bus.js, Sizes())
+        await asyncio.gather(*publishing)
+
+    assert [line["event"] for line in logged] == ["NATS refuses; asking again", "NATS accepts again"]
+    assert logged[1]["times"] >= 20
+
+
+async def test_a_refusal_that_lasts_is_said_every_ten_seconds_and_another_at_once(bus: Bus) -> None:
+    refusals, flights = _Refusals(), [_Flight({"1": Message(IN, b"")}, asyncio.get_running_loop()) for _ in range(2)]
+    with capture_logs() as logged:
+        for tenth in range(250):
+            refusals.add(flights[tenth % 2], _Refusal(503), 1000 + tenth / 10)
+        refusals.add(flights[0], _Refusal(500, 1), 1025)
+        for flight in flights:
+            flight.missing.clear()
+            refusals.over(flight)
+        refusals.add(flights[0], _Refusal(503), 1026)
+        refusals.over(flights[0])
+        refusals.add(flights[0], _Refusal(503), 1031)
+
+    assert [(line["event"][:12], line.get("code"), line["times"]) for line in logged] == [
+        ("NATS refuses", 503, 1),
+        ("NATS refuses", 503, 101),
+        ("NATS refuses", 503, 201),
+        ("NATS refuses", 500, 251),
+        ("NATS accepts", None, 251),
+        ("NATS refuses", 503, 2),
+    ]
 
 
 async def test_a_reader_misses_nothing_while_nats_is_killed(nats_server: Server, bus: Bus) -> None:

@@ -28,6 +28,7 @@ _CONNECT_SECONDS: Final = 10.0
 _PING_SECONDS: Final = 2
 _RECONNECT_SECONDS: Final = 0.1
 _PAUSES: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
+_SAID_EVERY: Final = 10.0
 _LOG_FULL: Final = 10077  # maximum bytes exceeded, with discard: new
 
 _log = structlog.get_logger("parley.bus")
@@ -85,6 +86,37 @@ class _Flight:
             self.landed.set_result(None)
 
 
+class _Refusals:
+    """What NATS refuses just now. All ask again until it is stored, so it is said at once, and then now and then."""
+
+    def __init__(self) -> None:
+        self._flights: set[_Flight] = set()
+        """What has been refused and not stored yet."""
+        self._due: dict[tuple[int, int], float] = {}
+        """By kind of refusal: when it may be said again."""
+        self._times = 0
+        self._said = False
+
+    def add(self, flight: _Flight, refusal: _Refusal, now: float) -> None:
+        """Note that *flight* was refused; *now* is any clock's."""
+        self._flights.add(flight)
+        self._times += 1
+        kind = (refusal.code, refusal.err_code)
+        if now >= self._due.get(kind, now):
+            self._due[kind] = now + _SAID_EVERY
+            self._said = True
+            _log.warning("NATS refuses; asking again", **msgspec.structs.asdict(refusal), times=self._times)
+
+    def over(self, flight: _Flight) -> None:
+        """Note that nobody asks for *flight* any more."""
+        if flight not in self._flights:
+            return
+        self._flights.discard(flight)
+        if self._said and not self._flights and not flight.missing:
+            _log.info("NATS accepts again", times=self._times)
+            self._times, self._said = 0, False
+
+
 class Bus:
     """One connection to NATS."""
 
@@ -98,6 +130,7 @@ class Bus:
         """How often the connection was made anew; what was subscribed before may have missed something."""
         self._sizes = sizes
         self._flights: dict[str, _Flight] = {}
+        self._refusals = _Refusals()
         self._inbox = ""
         self._count = 0
         self._loop = asyncio.get_running_loop()
@@ -142,6 +175,7 @@ class Bus:
         finally:
             for token in flight.missing:
                 self._flights.pop(token, None)
+            self._refusals.over(flight)
         return flight.sequence
 
     async def say(self, subject: str, payload: bytes) -> None:
@@ -192,7 +226,7 @@ class Bus:
             if flight.refusal:
                 if flight.refusal.err_code == _LOG_FULL:
                     raise LogFullError(flight.refusal.description)
-                _log.warning("NATS refuses; asking again", **msgspec.structs.asdict(flight.refusal))
+                self._refusals.add(flight, flight.refusal, self._loop.time())
                 await asyncio.sleep(pause)
 
     def _waited(self, flight: _Flight, due: float) -> None:
