@@ -1,4 +1,4 @@
-"""``parley up`` with stand-ins for the services; everything else is the real thing. Arguments: name=n for --scale."""
+"""``parley up`` with stand-ins for the services; everything else is real. Arguments: name=n for --scale, and --tls."""
 
 import sys
 from collections.abc import Sequence
@@ -13,4 +13,5 @@ def stand_in(name: str) -> Sequence[str]:
 
 
 if __name__ == "__main__":
-    telling(lambda: up(sys.argv[1:], command=stand_in, check=lambda _settings: None))
+    words = [word for word in sys.argv[1:] if word != "--tls"]
+    telling(lambda: up(words, command=stand_in, check=lambda _settings: None, tls="--tls" in sys.argv))

@@ -27,6 +27,9 @@ def up(
         list[str] | None,
         typer.Option(metavar="NAME=N", help="Run N of a service (gateway, presence, rooms, history). Repeatable."),
     ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve the front door with TLS (https, wss) of an authority of its own.")
+    ] = False,
 ) -> None:
     """
     Start everything and keep it running; Ctrl-C stops it.
@@ -37,7 +40,7 @@ def up(
     """
     from parley.cli.up import up as run
 
-    run(scale or [])
+    run(scale or [], tls=tls)
 
 
 @app.command()

@@ -66,12 +66,14 @@ class Lines:
 
 def addresses(supervisor: Supervisor) -> list[tuple[str, str]]:
     """Return where to go, most wanted first."""
-    front_door = supervisor.plan.front_door
+    plan = supervisor.plan
+    trust = [("Trust", f"{plan.root_certificate} (root certificate)")] if plan.root_certificate else []
     return [
-        ("Open", f"http://{front_door}"),
-        ("Sockets", f"ws://{front_door}"),
-        ("NATS", supervisor.plan.nats),
-        ("PostgreSQL", supervisor.plan.database),
+        ("Open", plan.front_door),
+        ("Sockets", plan.front_door.replace("http", "ws", 1)),
+        *trust,
+        ("NATS", plan.nats),
+        ("PostgreSQL", plan.database),
         ("Logs", str(supervisor.instance.logs)),
     ]
 

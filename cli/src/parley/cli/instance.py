@@ -43,6 +43,8 @@ class State(msgspec.Struct, frozen=True, rename="camel"):
     nats: str
     database: str
     processes: list[Running]
+    root_certificate: str | None = None
+    """Whom clients must trust for the front door's sake, if it speaks TLS."""
 
 
 class Instance:

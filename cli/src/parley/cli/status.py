@@ -18,6 +18,8 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     front_door: str
     nats: str
     database: str
+    root_certificate: str | None
+    """File with the certificate that clients must trust to reach the front door; null without TLS."""
     pid: int
     """The supervisor."""
     parts: list[PartReport]
@@ -47,6 +49,7 @@ def status() -> Status:
         database=state.database,
         pid=state.pid,
         parts=msgspec.json.decode(answer.body, type=Parts).parts,
+        root_certificate=state.root_certificate,
     )
 
 
@@ -71,3 +74,5 @@ def print_status(found: Status) -> None:
     console = Console()
     console.print(table)
     console.print(f"Open {found.front_door}", highlight=False)
+    if found.root_certificate:
+        console.print(f"Trust {found.root_certificate}", highlight=False, soft_wrap=True)

@@ -19,9 +19,13 @@ from parley.cli.supervisor import Supervisor
 
 
 def up(
-    scale: Sequence[str], command: Command = module_command, check: Callable[[Settings], None] = check_environment
+    scale: Sequence[str],
+    command: Command = module_command,
+    check: Callable[[Settings], None] = check_environment,
+    *,
+    tls: bool = False,
 ) -> None:
-    """Run an instance in the foreground, its services started by *command*."""
+    """Run an instance in the foreground, its services started by *command*; with *tls* its front door is https."""
     began = time.monotonic()
     settings = Settings.from_env(os.environ)
     replicas = replicas_of(scale)
@@ -30,7 +34,7 @@ def up(
     instance.make()
     with instance.locked():
         instance.put_long_logs_aside()
-        planner = Planner(settings, instance, command)
+        planner = Planner(settings, instance, command, tls=tls)
         asyncio.run(_run(settings, instance, planner, replicas, began))
 
 
