@@ -125,6 +125,44 @@ def tail(
 
 
 @app.command()
+def function(
+    handler: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE:HANDLER|URL", help="A Python handler, found from this folder, or the address of a server."
+        ),
+    ],
+    route: Annotated[
+        list[str], typer.Option(metavar="ROUTE", help="Whose events it gets: sendMsg, '$connect'. Repeatable.")
+    ],
+    in_app: Annotated[str, typer.Option("--app", metavar="APP", help="Whose route it is.")] = "default",
+    copies: Annotated[int, typer.Option(metavar="N", min=1, help="Run so many processes of it.")] = 1,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Give each so many events at once; by default 1, as Lambda does, and a server 50."
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.05, max=900, help="How long it may take over an event.")
+    ] = 29,
+    nats: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where NATS is; by default the one of what runs on PARLEY_DATA.")
+    ] = None,
+) -> None:
+    """
+    Run a handler written for AWS Lambda behind a route; Ctrl-C ends it when it has finished what has come in.
+
+    It is called as handler(event, context), in processes of its own. One that dies or takes too long is replaced. Run
+    the command on several machines, and they share the work.
+    """
+    from parley.cli.function.serve import Wanted
+    from parley.cli.function.serve import serve as run
+
+    run(Wanted(handler, in_app, route, copies, concurrency, timeout), nats)
+
+
+@app.command()
 def doctor(
     gateway: Annotated[
         list[str] | None,

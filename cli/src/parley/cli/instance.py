@@ -16,6 +16,7 @@ from typing import IO
 import msgspec
 
 from parley.cli.problem import Problem
+from parley.cli.settings import Settings
 
 GLANCE_SECONDS = 0.4
 """Longer than somebody who only looks whether the lock is held takes, for which he holds it himself."""
@@ -130,6 +131,17 @@ class Instance:
             f"Parley already runs on {self.folder}{who}: stop it with `parley down`, "
             "or give this one its own PARLEY_DATA and PARLEY_PORT."
         )
+
+
+def nats_of_instance(settings: Settings) -> str:
+    """Return where NATS is: where NATS_URL says, else the one of what runs on PARLEY_DATA."""
+    if settings.nats_url:
+        return settings.nats_url
+    instance = Instance(settings.data)
+    state = instance.read()
+    if not instance.runs or state is None:
+        raise Problem(f"Nothing runs on {instance.folder}: start it with `parley up`, or name a NATS with --nats.")
+    return state.nats
 
 
 def _lock(lock: IO[str], how: int) -> bool:

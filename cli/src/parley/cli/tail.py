@@ -13,7 +13,7 @@ from typing import Any, Protocol, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from parley.cli.instance import Instance
+from parley.cli.instance import nats_of_instance
 from parley.cli.problem import Problem
 from parley.cli.settings import Settings
 from parley.cli.token import UNITS
@@ -55,7 +55,7 @@ class Wanted:
 
 def tail(wanted: Wanted, nats_url: str | None, *, as_json: bool) -> None:
     """Follow events until Ctrl-C, or until whoever reads them goes away."""
-    url = nats_url or _nats_of_instance()
+    url = nats_url or nats_of_instance(Settings.from_env(os.environ))
     write = json_lines(sys.stdout) if as_json or not sys.stdout.isatty() else for_people(Console())
     try:
         asyncio.run(_follow(url, wanted, write))
@@ -142,14 +142,3 @@ def _clock(time: str | None) -> str:
     if time is None:
         return " " * 12
     return datetime.fromisoformat(time).astimezone().strftime("%H:%M:%S.%f")[:-3]
-
-
-def _nats_of_instance() -> str:
-    settings = Settings.from_env(os.environ)
-    if settings.nats_url:
-        return settings.nats_url
-    instance = Instance(settings.data)
-    state = instance.read()
-    if not instance.runs or state is None:
-        raise Problem(f"Nothing runs on {instance.folder}: start it with `parley up`, or name a NATS with --nats.")
-    return state.nats

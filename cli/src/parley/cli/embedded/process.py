@@ -63,7 +63,7 @@ class Process:
                     user=account.uid if account else None,
                     group=account.gid if account else None,
                     extra_groups=[] if account else None,
-                    preexec_fn=_die_with_parent(program.death_signal),  # noqa: PLW1509 - two system calls, no locks
+                    preexec_fn=die_with_parent(program.death_signal),  # noqa: PLW1509 - two system calls, no locks
                 )
             except OSError as error:
                 raise Problem(f"{program.name} cannot start: {error.strerror} ({program.argv[0]}).") from error
@@ -117,7 +117,7 @@ class Process:
         return await self.ended()
 
 
-def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+def die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     """
     Return what a child does first so that it does not outlive us.
 
