@@ -63,7 +63,7 @@ export interface ConnectionEvents {
 
 const PROTOCOL = "parley.v1";
 const BACKLOG = 1000;
-const RESERVED = ["app", "token", "resume", "n"];
+const RESERVED = ["app", "token", "resume", "n", "attempt"];
 
 /** Connect to a Parley server. Requests may be made at once; they wait until it is open. */
 export function connect(options: ConnectOptions): Connection {
@@ -89,6 +89,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   #welcome: Welcome | undefined;
   /** The last `n` processed. */
   #n = -1;
+  /** The number of the last attempt to resume: what arrives late of an earlier one changes nothing. */
+  #resuming = 0;
   /** What was last said of ourselves: a renewed connection starts without it. */
   #presence: { availability?: Availability; metadata?: Metadata } | undefined;
   #end: ClosedError | undefined;
@@ -207,6 +209,8 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (this.#welcome) {
       url.searchParams.set("resume", this.#welcome.resumeToken);
       url.searchParams.set("n", String(Math.max(0, this.#n)));
+      this.#resuming = Math.max(this.#resuming + 1, Date.now());
+      url.searchParams.set("attempt", String(this.#resuming));
     }
     return url.href;
   }

@@ -56,6 +56,20 @@ scripted(
   },
 );
 
+scripted("each attempt to resume has a higher number than all before it", async ({ server, open }) => {
+  const before = Date.now();
+  let { visit } = await open("a");
+  assert.equal(visit.query.get("attempt"), null);
+  let last = before - 1;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    visit.cut();
+    visit = await server.visit();
+    const number = Number(visit.query.get("attempt"));
+    assert.ok(number > last, `${number} after ${last}`);
+    last = number;
+  }
+});
+
 scripted("a connection is one device for as long as it lasts, and no other's", async ({ server, open }) => {
   const [one, other] = [await open("a"), await open("b")];
   one.visit.cut();

@@ -300,8 +300,8 @@ def test_a_wiped_log_closes_everything(partition):
     assert [say.code for say in heard(outputs, "ana")] == [1012]
 
 
-def resume(partition, name, gateway, attempt="t"):
-    return partition.take(c.Resume(app="a", connection=id_of(name), attempt=attempt), writer=gateway)
+def resume(partition, name, gateway, attempt="t", count=None):
+    return partition.take(c.Resume(app="a", connection=id_of(name), attempt=attempt, count=count), writer=gateway)
 
 
 def to_gateway(outputs, gateway):
@@ -347,6 +347,15 @@ def test_what_cannot_be_resumed_is_gone(partition):
     partition.closes("ana")
 
     assert to_gateway(resume(partition, "ana", "g2"), "g2") == [says.Gone(attempt="t")]
+
+
+def test_an_attempt_that_comes_late_is_told_that_it_was_overtaken_and_nobody_else_notices(partition):
+    partition.opens("ana")
+    resume(partition, "ana", "g3", count=2)
+
+    outputs = resume(partition, "ana", "g2", attempt="late", count=1)
+
+    assert [(out.gateway, out.say) for out in outputs] == [("g2", says.Overtaken(attempt="late"))]
 
 
 def test_a_presence_that_was_set_comes_along(partition):

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from time import time
 from typing import Final
 
 from websockets.exceptions import InvalidStatus
@@ -35,11 +36,18 @@ class Door:
     query: Mapping[str, str]
     token: Token
     timeout: float
+    attempts: int = 0
+    """The number of the last attempt to resume."""
 
     async def enter(self, resume: Mapping[str, str]) -> Arrival:
         """Open a socket and hear the first frame. Refused, ParleyError and OSError say why not."""
+        query = {**self.query, **resume}
+        if resume:
+            # It rises from one program to the next that takes the connection up, too.
+            self.attempts = max(self.attempts + 1, int(time() * 1000))
+            query["attempt"] = str(self.attempts)
         async with asyncio.timeout(self.timeout):
-            line = await dial(self.url, {**self.query, **resume}, await self.bearer(), self.timeout)
+            line = await dial(self.url, query, await self.bearer(), self.timeout)
             try:
                 return await _welcomed(line)
             except BaseException:

@@ -193,8 +193,10 @@ class Connection:
     def hang_up(self, code: int, reason: str = "", ordered: Reason | None = None) -> None:
         """Close the socket; *ordered* says why if it was the word of somebody outside."""
         self._ordered = ordered
-        if self.socket is not None:
-            self.socket.close(code, reason)
+        socket = self.socket
+        if socket is not None:
+            socket.close(code, reason)
+            socket.start()  # its goodbye is to be read, also if nothing was before
 
 
 def _span() -> telemetry.Span | None:

@@ -182,9 +182,14 @@ class Lives:
 
     def _gone(self, attempt: str) -> None:
         connection = self._attempts.pop(attempt, None)
-        if connection is not None and connection.socket is not None:
-            connection.back = None  # there is nothing to go on with: it begins anew
-            self.arrived(connection)
+        if connection is None or connection.socket is None:
+            return
+        if time() - connection.opened_at > PATIENCE:
+            # Its client may have given up and be elsewhere by now; as the same device it would be replaced there.
+            connection.hang_up(CloseCode.RESTART, "It took too long to find your connection; come again.")
+            return
+        connection.back = None  # there is nothing to go on with: it begins anew
+        self.arrived(connection)
 
     def _overtaken(self, attempt: str) -> None:
         """Close the socket of an attempt that its client has given up, if it has not done so itself."""
@@ -301,7 +306,7 @@ class Lives:
         # A look now and then costs less than counting on every close.
         while self._now() < deadline and self._resumable():  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
-        for count, connection in enumerate(self._connections):
+        for count, connection in enumerate((*self._connections, *self._attempts.values())):
             connection.hang_up(CloseCode.RESTART, "This gateway is restarting.")
             if count % SLICE == SLICE - 1:  # they all come back somewhere
                 await asyncio.sleep(SLICE / CLOSES_PER_SECOND)

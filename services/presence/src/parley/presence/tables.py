@@ -29,6 +29,7 @@ connections: Final = sa.Table(
     sa.Column("opened_at", sa.BigInteger, nullable=False),
     sa.Column("closed_at", sa.BigInteger),
     sa.Column("before", JSONB, nullable=False),
+    sa.Column("attempt", sa.BigInteger, nullable=False),
 )
 
 lost: Final = sa.Table(
