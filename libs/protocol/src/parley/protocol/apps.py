@@ -8,10 +8,10 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-ProfileName = Literal["apigw", "workshop", "yown", "y-webrtc"]
+ProfileName = Literal["apigw", "workshop", "yown", "y-webrtc", "peerjs"]
 """Which clients an app serves without the subprotocol ``parley.v1``, which every app serves."""
 
-BUILT_IN: Final[tuple[ProfileName, ...]] = ("workshop", "yown", "y-webrtc")
+BUILT_IN: Final[tuple[ProfileName, ...]] = ("workshop", "yown", "y-webrtc", "peerjs")
 """Profiles that development mode has an app of, at the path of that name."""
 
 DEFAULT: Final = "default"

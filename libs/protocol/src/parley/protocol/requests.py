@@ -96,6 +96,13 @@ class Register(Request, kw_only=True, frozen=True, tag="register"):
     """If given, who holds the address with another secret keeps it, and this connection is closed."""
 
 
+class Release(Request, kw_only=True, frozen=True, tag="release"):
+    """Hold an address no longer; nothing if it is somebody else's."""
+
+    box: str
+    name: str
+
+
 Step = Literal["offer", "answer", "candidate"]
 
 
@@ -147,7 +154,7 @@ class Ping(Request, kw_only=True, frozen=True, tag="ping"):
 RoomRequest = Join | Leave | Send | Chat | Relay | Publish
 """Requests whose key is the room."""
 
-BoxRequest = Register | Letter
+BoxRequest = Register | Release | Letter
 """Requests whose key is the box of an address."""
 
 AnyRequest = RoomRequest | BoxRequest | Signal | SetPresence

@@ -11,25 +11,23 @@ from parley.gateway.connection import Back, Connection, Lives
 from parley.gateway.door import Accept, Refuse
 from parley.gateway.head import Request
 from parley.gateway.origins import Origins
+from parley.gateway.proofs import identify
 from parley.gateway.resume import ResumeTokens
 from parley.gateway.session import Rules, Session
 from parley.gateway.websocket import WebSocket
 from parley.kit.identity import Identity
 from parley.kit.tokens import Tokens
 from parley.protocol import ids
-from parley.protocol.apps import Apps
-from parley.protocol.codes import CloseCode, ErrorCode, Refusal
+from parley.protocol.apps import DEFAULT, Apps
+from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import Profile
-from parley.protocol.dialects import Dialect, Hello
+from parley.protocol.dialects import Dialect, Farewell, Hello
 from parley.protocol.dialects.apigw import ApiGateway
 from parley.protocol.dialects.parley_v1 import BEARER, SUBPROTOCOL, ParleyV1, metadata
 from parley.protocol.dialects.profiles import dialect_of
 
 PARLEY: Final = ParleyV1()
 APIGW: Final = ApiGateway()
-
-OURS: Final = frozenset({"token", "app", "resume", "n", "attempt"})
-"""Query parameters that are not metadata."""
 
 NUMBER: Final = re.compile(r"[0-9]{1,16}")
 """In the query: the last place that a client has processed, and which attempt to come back this is."""
@@ -48,16 +46,6 @@ STATUS: Final = {
     ErrorCode.DEGRADED: 503,
 }
 """What a refused client of another dialect than ours is answered; else 400."""
-
-CLOSE: Final = {
-    ErrorCode.UNAUTHORIZED: CloseCode.UNAUTHORIZED,
-    ErrorCode.TOKEN_EXPIRED: CloseCode.TOKEN_EXPIRED,
-    ErrorCode.NOT_ALLOWED: CloseCode.UNAUTHORIZED,
-    ErrorCode.NOT_FOUND: CloseCode.UNAUTHORIZED,
-    ErrorCode.RATE_LIMITED: CloseCode.RATE,
-    ErrorCode.DEGRADED: CloseCode.RESTART,
-}
-"""What a refused client of ours is closed with, since a browser can't read a status; else 1008."""
 
 
 class Reception:
@@ -85,44 +73,43 @@ class Reception:
     async def decide(self, request: Request) -> Accept | Refuse:
         """Return who will talk to this client, or why nobody."""
         offered = request.subprotocols
-        if SUBPROTOCOL in offered:
-            try:
-                return Accept(await self._connection(request, PARLEY), SUBPROTOCOL)
-            except Refusal as refusal:
-                return Accept(Dismissal(refusal), SUBPROTOCOL)
+        ours = SUBPROTOCOL in offered
+        dialect: Dialect = PARLEY if ours else APIGW  # until we know the app
         # A browser hangs up unless one of its subprotocols is chosen, and its token is then the only one.
-        bearer = next((name for name in offered if name.startswith(BEARER)), None)
+        chosen = SUBPROTOCOL if ours else next((name for name in offered if name.startswith(BEARER)), None)
         try:
-            return Accept(await self._connection(request), bearer)
+            hello = Hello(request.path, _parameters(request.query))
+            app = self._named(hello, ours=ours)
+            dialect = dialect if ours else self._dialects.get(app or DEFAULT, APIGW)
+            return Accept(await self._connection(request, hello, app, dialect), chosen)
         except Refusal as refusal:
-            return _refuse(refusal)
+            farewell = dialect.dismiss(refusal)
+            return _refuse(refusal) if farewell is None else Accept(Dismissal(farewell, refusal.code), chosen)
 
-    async def _connection(self, request: Request, dialect: Dialect | None = None) -> Connection:
-        """Return the connection of whoever knocks; it speaks what its app does if no *dialect* is given."""
+    async def _connection(self, request: Request, hello: Hello, app: str | None, dialect: Dialect) -> Connection:
         headers = request.headers
         if not self._origins.admits(headers.get("origin"), headers["host"]):
             raise Refusal(ErrorCode.NOT_ALLOWED, f"Pages of {headers['origin']} may not connect: see GATEWAY_ORIGINS.")
-        query = _parameters(request.query)
-        identity = await self._tokens.identify(_token(request, query), self._named(request, query, dialect))
-        dialect = dialect or self._dialects.get(identity.app, APIGW)
+        identity = await identify(self._tokens, request, hello, app, dialect)
+        if dialect is not PARLEY:  # a token may name the app
+            dialect = self._dialects.get(identity.app, APIGW)
         if self._lives.trouble is not None:
             raise self._lives.trouble
-        profile = _profile(query, identity)
+        profile = _profile(dialect, hello.query, identity)
         key = f"{identity.subject or ''}/{profile.device_id}" if profile.device_id else None
         entropy = self._entropy(ids.RANDOM_BYTES)
         partitions = self._rules.partitions
         home = ids.partition_of(identity.app, key or entropy.hex(), partitions)
         connection = ids.connection_id(home, entropy)
-        hello = Hello(request.path, query)
         session = Session(connection, dialect, identity, profile, self._rules, time(), hello)
-        back = self._back(query, identity) if dialect.resumable else None
+        back = self._back(hello.query, identity) if dialect.resumable else None
         return Connection(session, self._lives, _address(request), headers.get("user-agent", "")[:256], back)
 
-    def _named(self, request: Request, query: dict[str, str], dialect: Dialect | None) -> str | None:
+    def _named(self, hello: Hello, *, ours: bool) -> str | None:
         """Return the app that a client names by where it connects, None if it leaves that to its token."""
-        app, place = query.get("app"), self._apps.at(request.path)
+        app, place = hello.query.get("app"), self._apps.at(hello.path)
         if place is None:
-            if dialect is None and (request.path.strip("/").count("/") or request.path.startswith("//")):
+            if not ours and (hello.path.strip("/").count("/") or hello.path.startswith("//")):
                 raise Refusal(
                     ErrorCode.NOT_FOUND,
                     f"No app is at this path: connect to /, to /{{stage}}, or with the subprotocol {SUBPROTOCOL}.",
@@ -142,15 +129,16 @@ class Reception:
 
 
 class Dismissal:
-    """Tells a client of ours why it may not come in: one error, and goodbye."""
+    """Tells a client why it may not come in: one frame, and goodbye."""
 
-    def __init__(self, refusal: Refusal) -> None:
-        self._refusal = refusal
+    def __init__(self, farewell: Farewell, reason: str) -> None:
+        self._farewell = farewell
+        self._reason = reason
 
     def connected(self, socket: WebSocket) -> None:
         """Say it."""
-        socket.send(PARLEY.refuse(self._refusal, None, "", ""))
-        socket.close(CLOSE.get(self._refusal.code, CloseCode.POLICY), self._refusal.code)
+        socket.send(self._farewell.frame)
+        socket.close(self._farewell.code, self._reason)
         socket.start()
 
     def received(self, text: bytes) -> None:
@@ -186,25 +174,14 @@ def _parameters(query: str) -> dict[str, str]:
         ) from None
 
 
-def _token(request: Request, query: dict[str, str]) -> str | None:
-    """Return the token, from wherever the client could put it."""
-    for name in request.subprotocols:
-        if name.startswith(BEARER):
-            return name.removeprefix(BEARER)
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return credentials.strip()
-    return query.get("token")
-
-
-def _profile(query: dict[str, str], identity: Identity) -> Profile:
-    """Return what others may know of the client: every parameter that is not ours. A token's subject is its user."""
-    said = {name: value for name, value in query.items() if name not in OURS}
+def _profile(dialect: Dialect, query: dict[str, str], identity: Identity) -> Profile:
+    """Return what others may know of the client: all but its protocol's parameters. A token's subject is its user."""
+    said = {name: value for name, value in query.items() if name not in dialect.own}
     metadata(said)
-    for name in ("userId", "deviceId"):
+    for name in (dialect.user, "deviceId"):
         if len(query.get(name, "")) > MAX_NAME:
             raise Refusal(ErrorCode.BAD_REQUEST, f"{name} may have {MAX_NAME} characters.")
-    user = identity.subject if identity.expires_at is not None else query.get("userId") or None
+    user = identity.subject if identity.expires_at is not None else query.get(dialect.user) or None
     return Profile(user_id=user, device_id=query.get("deviceId") or None, metadata=said)
 
 

@@ -296,7 +296,7 @@ class Session:
             case ask.Leave():
                 self._rooms.discard(request.room)
                 action = self._to_room(request, None)
-            case ask.Register() | ask.Letter():
+            case ask.Register() | ask.Release() | ask.Letter():
                 self._need(self._identity.direct or self._identity.admin, "say something to a single connection")
                 action = self._to_key(request, request.box, None)
             case _:

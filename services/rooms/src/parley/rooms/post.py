@@ -8,7 +8,7 @@ from parley.protocol.codes import CloseCode, ErrorCode
 from parley.protocol.commands import Asked
 from parley.protocol.envelope import Place
 from parley.protocol.outputs import Deliver, Fact, Output
-from parley.protocol.requests import Letter, Register, Step
+from parley.protocol.requests import Letter, Register, Release, Step
 from parley.rooms import calls
 from parley.rooms.addresses import Holder, Waiting
 from parley.rooms.rows import Rows
@@ -36,6 +36,16 @@ def register(rows: Rows, command: Asked, request: Register, at: Place) -> Iterat
     for waiting in rows.post.letters.at(address):
         del rows.post.letters[waiting.key]
         yield from _hand_over(rows, waiting, command.connection, at)
+
+
+def release(rows: Rows, command: Asked, request: Release) -> Iterator[Output]:
+    """Free an address, if it is the connection's."""
+    address = (command.app, request.box, request.name)
+    holder = rows.post.holders.get(address)
+    if holder is not None and holder.connection == command.connection:
+        del rows.post.holders[address]
+    if request.ref is not None:
+        yield from rows.to(command.connection, says.Ok(ref=request.ref))
 
 
 def letter(rows: Rows, command: Asked, request: Letter, at: Place) -> Iterator[Output]:

@@ -118,7 +118,7 @@ class Rooms:
             say = says.Error(ref=command.request.ref, code=ErrorCode.INTERNAL, message=sorry)
             yield Deliver(at.writer, (command.connection,), say)
 
-    def _asked(self, command: c.Asked, at: Place) -> Iterator[Output]:  # noqa: C901 - as reduce
+    def _asked(self, command: c.Asked, at: Place) -> Iterator[Output]:  # noqa: C901, PLR0912 - as reduce
         rows = self.rows
         if rows.registry.heard(command, at, command.profile, resumable=command.resumable) is None:
             return
@@ -135,6 +135,8 @@ class Rooms:
                 yield from talk.publish(rows, command, request, at)
             case ask.Register() as request:
                 yield from post.register(rows, command, request, at)
+            case ask.Release() as request:
+                yield from post.release(rows, command, request)
             case ask.Letter() as request:
                 yield from post.letter(rows, command, request, at)
             case ask.Join() as request:

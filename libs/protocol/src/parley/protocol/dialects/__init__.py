@@ -44,6 +44,13 @@ class Hello(Struct, frozen=True):
 NOBODY: Final = Hello()
 
 
+class Farewell(Struct, frozen=True):
+    """The one frame of a socket that is accepted to say why it is closed."""
+
+    frame: Frame
+    code: int
+
+
 class Conversation(Protocol):
     """One connection's side of a dialect: what its wire protocol remembers between frames, if anything."""
 
@@ -61,15 +68,19 @@ class Conversation(Protocol):
 
 
 class Dialect(Protocol):
-    """A wire protocol. Every method is a pure function of its arguments."""
+    """A wire protocol. Every method is a pure function of its arguments. Derive from it: most have a usual answer."""
 
     name: str
-    resumable: bool
+    resumable: bool = False
     """Whether its clients can come back to a connection that they had."""
-    binary: bool
+    binary: bool = False
     """Whether a binary frame is read as if it were text; otherwise it closes the socket with 1003."""
-    rooms: int
+    rooms: int = 0
     """How many rooms a connection may be in; 0: as the gateway is set."""
+    own: frozenset[str] = frozenset()
+    """Query parameters that are the protocol's, so no metadata of a connection."""
+    user: str = "userId"
+    """The query parameter in which a client without a token says who it is."""
 
     def conversation(self, hello: Hello) -> Conversation:
         """Return the codec for one new connection."""
@@ -79,16 +90,20 @@ class Dialect(Protocol):
         """Return the frame that says *say* at place *n*; None where this dialect has no words for it."""
         ...
 
-    def pong(self, ref: str | None, time: str, n: int) -> Frame | None:
-        """Return the answer to a `Ping`, None if the dialect has none; *n* is the current place."""
-        ...
-
     def refuse(self, refusal: Refusal, ref: str | None, connection: str, request: str) -> Frame | None:
         """Return the error frame for something that the gateway itself refuses.
 
         *request* is an id for this frame, for dialects that name one in their errors.
         """
         ...
+
+    def pong(self, ref: str | None, time: str, n: int) -> Frame | None:  # noqa: ARG002 - see Dialect
+        """Return the answer to a `Ping`, None if the dialect has none; *n* is the current place."""
+        return None
+
+    def dismiss(self, refusal: Refusal) -> Farewell | None:  # noqa: ARG002 - see Dialect
+        """Return what a client that may not come in is told on its socket; None: it is answered an HTTP status."""
+        return None
 
 
 def name(text: str, what: str = "room") -> str:

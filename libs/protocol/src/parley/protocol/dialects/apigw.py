@@ -15,7 +15,7 @@ from msgspec import Raw
 from parley.protocol import requests as ask
 from parley.protocol import says
 from parley.protocol.codes import ErrorCode, Refusal
-from parley.protocol.dialects import Frame, Hello, Misunderstood, Personal, js, name
+from parley.protocol.dialects import Dialect, Frame, Hello, Misunderstood, Personal, js, name
 from parley.protocol.nesting import too_deep
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -37,13 +37,11 @@ _MESSAGES: Final = {
 """The words of 1.6; whatever else is refused is `Forbidden`."""
 
 
-class ApiGateway:
+class ApiGateway(Dialect):
     """The dialect."""
 
     name = "apigw"
-    resumable = False
-    binary = False
-    rooms = 0
+    own = frozenset({"token", "app"})
 
     def conversation(self, hello: Hello) -> "Workshop":  # noqa: ARG002 - the dialects' signature
         """Return the codec for a new connection."""
@@ -66,9 +64,6 @@ class ApiGateway:
                 return lambda receiver: _error(say.code, receiver, request)
             case _:
                 return None
-
-    def pong(self, ref: str | None, time: str, n: int) -> None:
-        """There is no ping in these protocols."""
 
     def refuse(self, refusal: Refusal, ref: str | None, connection: str, request: str) -> Frame:  # noqa: ARG002
         """Write the error frame of something that the gateway itself refuses."""

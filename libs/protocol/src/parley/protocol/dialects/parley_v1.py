@@ -13,8 +13,8 @@ from msgspec import Meta, Raw, Struct
 
 from parley.protocol import requests as ask
 from parley.protocol import says
-from parley.protocol.codes import ErrorCode, Refusal
-from parley.protocol.dialects import Frame, Hello, Misunderstood, name
+from parley.protocol.codes import CloseCode, ErrorCode, Refusal
+from parley.protocol.dialects import Dialect, Farewell, Frame, Hello, Misunderstood, name
 from parley.protocol.nesting import MAX_NESTING, too_deep
 
 SUBPROTOCOL: Final = "parley.v1"
@@ -169,6 +169,17 @@ _HALF: Final = re.compile("[\ud800-\udfff]")
 _ACTIONS: Final = frozenset(str(frame.__struct_config__.tag) for frame in get_args(AnyClientFrame))
 
 
+_FAREWELL: Final = {
+    ErrorCode.UNAUTHORIZED: CloseCode.UNAUTHORIZED,
+    ErrorCode.TOKEN_EXPIRED: CloseCode.TOKEN_EXPIRED,
+    ErrorCode.NOT_ALLOWED: CloseCode.UNAUTHORIZED,
+    ErrorCode.NOT_FOUND: CloseCode.UNAUTHORIZED,
+    ErrorCode.RATE_LIMITED: CloseCode.RATE,
+    ErrorCode.DEGRADED: CloseCode.RESTART,
+}
+"""What a client that may not come in is closed with; else 1008."""
+
+
 def _head(kind: type[says.Say]) -> tuple[bytes, int]:
     tag = str(kind.__struct_config__.tag)
     word = "ok" if tag.startswith("ok.") else tag
@@ -191,13 +202,12 @@ def metadata(value: ask.Metadata | None) -> ask.Metadata | None:
     return value
 
 
-class ParleyV1:
+class ParleyV1(Dialect):
     """The dialect; its conversation remembers nothing, so one serves all connections."""
 
     name = SUBPROTOCOL
     resumable = True
-    binary = False
-    rooms = 0
+    own = frozenset({"token", "app", "resume", "n", "attempt"})
 
     def conversation(self, hello: Hello) -> "ParleyV1":  # noqa: ARG002 - the dialects' signature
         """Return the codec for a new connection."""
@@ -243,6 +253,11 @@ class ParleyV1:
         return self.write(
             Error(ref=ref, code=refusal.code, message=refusal.message, retry_after_ms=refusal.retry_after_ms)
         )
+
+    def dismiss(self, refusal: Refusal) -> Farewell:
+        """Say it in an error: a browser cannot read a status."""
+        code = _FAREWELL.get(refusal.code, CloseCode.POLICY)
+        return Farewell(self.refuse(refusal, None, "", ""), code)
 
     def write(self, frame: AnyGatewayFrame) -> Frame:
         """Write a frame of the gateway's own."""

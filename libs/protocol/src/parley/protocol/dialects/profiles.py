@@ -6,6 +6,7 @@ from typing import Final
 from parley.protocol.apps import App, ProfileName
 from parley.protocol.dialects import Dialect
 from parley.protocol.dialects.apigw import ApiGateway
+from parley.protocol.dialects.peerjs import PeerJs
 from parley.protocol.dialects.y_webrtc import YWebrtc
 
 PROFILES: Final[dict[ProfileName, Callable[[App], Dialect]]] = {
@@ -13,6 +14,7 @@ PROFILES: Final[dict[ProfileName, Callable[[App], Dialect]]] = {
     "workshop": lambda _: ApiGateway(),
     "yown": lambda _: ApiGateway(),
     "y-webrtc": lambda _: YWebrtc(),
+    "peerjs": lambda app: PeerJs(app.key),
 }
 """How the dialect of a profile is made for an app that has it."""
 

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from parley.protocol import requests as ask
 from parley.protocol import says
 from parley.protocol.codes import Refusal
-from parley.protocol.dialects import Frame, Hello, name
+from parley.protocol.dialects import Dialect, Frame, Hello, name
 from parley.protocol.nesting import too_deep
 
 MAX_TOPICS: Final = 10_000
@@ -34,13 +34,13 @@ _said: Final = msgspec.json.Decoder(_Said).decode
 _members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-class YWebrtc:
+class YWebrtc(Dialect):
     """The dialect; its conversation remembers nothing, so one serves all connections."""
 
     name = "y-webrtc"
-    resumable = False
     binary = True
     rooms = MAX_TOPICS
+    own = frozenset({"token", "app"})
 
     def conversation(self, hello: Hello) -> "YWebrtc":  # noqa: ARG002 - the dialects' signature
         """Return the codec for a new connection."""
