@@ -1,10 +1,12 @@
 """The listening socket, and all that came through it."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+from parley.gateway.accepting import Accepting
 from parley.gateway.door import Decide, Door
 from parley.gateway.heartbeat import Heartbeat
 from parley.gateway.websocket import Limits
@@ -17,11 +19,11 @@ BACKLOG: Final = 4096
 class Server:
     """Where clients knock. ``stop`` turns new ones away; the accepted ones live on."""
 
-    def __init__(self, tcp: asyncio.Server, doors: set[Door], heartbeat: Heartbeat) -> None:
-        self._tcp = tcp
+    def __init__(self, listener: socket.socket, accepting: Accepting, doors: set[Door], heartbeat: Heartbeat) -> None:
+        self._accepting = accepting
         self._doors = doors
         self._heartbeat = heartbeat
-        self.host, self.port = tcp.sockets[0].getsockname()[:2]
+        self.host, self.port = listener.getsockname()[:2]
 
     @property
     def address(self) -> str:
@@ -30,7 +32,7 @@ class Server:
 
     def stop(self) -> None:
         """Let nobody in any more."""
-        self._tcp.close()
+        self._accepting.close()
         for door in tuple(self._doors):
             door.abort()
 
@@ -43,12 +45,11 @@ class Server:
 @asynccontextmanager
 async def websocket_server(host: str, port: int, decide: Decide, limits: Limits) -> AsyncIterator[Server]:
     """Listen on *host* and *port* (0: a free one); ask *decide* about each handshake."""
-    loop = asyncio.get_running_loop()
     heartbeat = Heartbeat(limits.heartbeat_seconds, limits.close_seconds)
     doors: set[Door] = set()
     listener = listen(host, port)
-    tcp = await loop.create_server(lambda: Door(decide, limits, heartbeat, doors), sock=listener, backlog=BACKLOG)
-    server = Server(tcp, doors, heartbeat)
+    accepting = Accepting(listener, lambda: Door(decide, limits, heartbeat, doors), BACKLOG)
+    server = Server(listener, accepting, doors, heartbeat)
     async with asyncio.TaskGroup() as tasks:
         beating = tasks.create_task(heartbeat.run())
         try:
