@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from itertools import count
 
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley.gateway import returns
@@ -107,7 +108,7 @@ def moved() -> None:
         id_, session, gateway = back.connection.split("|")
         self._count += 1
         attempt = f"{self._name}.{self._count}"
-        publish = connection.session.resume(attempt, id_)
+        publish = connection.session.resume(attempt, id_, back.count)
         self._ingress.put(publish.partitions, publish.command)
         self._attempts[attempt] = connection
         believed = Attached(
@@ -131,7 +132,7 @@ def place() -> None:
 
     def whole(self: Reception, query: dict[str, str], identity: Identity) -> Back | None:
         found = back(self, query, identity)
-        return None if found is None else Back(found.connection, found.n | (PER_MESSAGE - 1))
+        return None if found is None else replace(found, n=found.n | (PER_MESSAGE - 1))
 
     Reception._back = whole  # type: ignore[method-assign]
 

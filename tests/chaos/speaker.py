@@ -50,6 +50,7 @@ class Speaker:
         self._id = ""
         self._n = 0
         self._refs = 0
+        self._attempts = 0
         self._k = 0
         self._unanswered: dict[str, Frame] = {}
         self._here: dict[str, tuple[str, int]] = {}  # rooms, with epoch and position
@@ -126,7 +127,8 @@ class Speaker:
         """Connect, listen to the end, and return whether we were welcomed."""
         query: dict[str, Any] = {"app": APP, "userId": self.name}
         if self._token:
-            query |= {"resume": self._token, "n": self._n}
+            self._attempts += 1
+            query |= {"resume": self._token, "n": self._n, "attempt": self._attempts}
         url = f"{self._rng.choice(self._doors)}/?{urlencode(query)}"
         try:
             async with asyncio.timeout(WELCOME_SECONDS):
