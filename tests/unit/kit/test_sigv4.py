@@ -181,6 +181,7 @@ class TestInTheHeaders:
             "http://127.0.0.1:18081/prod/%40connections/R0oXAdfD0kwCH6w%3D",
             "http://127.0.0.1:18081/prod/@connections/R0oXAdfD0kwCH6w=",
             "https://parley.example/@connections/a%2Fb%20c",
+            "https://parley.example/prod//@connections/a%3D",
             "https://parley.example/p?b=2&a=1&a=%20",
             "https://parley.example/?flag",
         ],
