@@ -245,8 +245,7 @@ async def kill_the_leader(cluster: Cluster, bus: Bus, stream: str, crowd: Crowd)
     await crowd.answered()
     await victim.start()
     await crowd.says(1)
-    for each in (subjects.INGRESS, subjects.DELIVERIES, subjects.EVENTS):
-        await cluster.whole(bus, each)
+    await cluster.mended(bus)
     await crowd.answered()
 
 

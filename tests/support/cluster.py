@@ -12,6 +12,7 @@ from support.eventually import eventually
 from parley.cli.embedded import Nats, Server
 from parley.cli.embedded.ports import LOOPBACK, free_port
 from parley.kit.bus import Bus
+from parley.protocol import subjects
 
 SIZE = 3
 
@@ -67,6 +68,14 @@ class Cluster:
 
         await eventually(look, within=20)
         return found[0]
+
+    async def mended(self, bus: Bus) -> None:
+        """Start who was killed, and wait until all have everything."""
+        for server in self.servers:
+            if server.process and not server.process.running:
+                await server.start()
+        for stream in (subjects.INGRESS, subjects.DELIVERIES, subjects.EVENTS):
+            await self.whole(bus, stream)
 
     async def whole(self, bus: Bus, stream: str) -> None:
         """Wait until all servers hold all of *stream*."""

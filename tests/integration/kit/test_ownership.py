@@ -2,25 +2,37 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import ledger
+from support.cluster import SIZE, Cluster
 from support.eventually import eventually
 from support.replicas import Replicas, equals_an_undisturbed_run, happened, until_sent
 
-from parley.kit.bus import nats_bus
+from parley.cli.embedded import Server
+from parley.kit.bus import Bus, nats_bus
 from parley.kit.db import database
+from parley.kit.partitions import partitions
+from parley.kit.streams import Sizes
 from parley.protocol import subjects
 
 TAKEOVER_MS = 4000
 
 
 @pytest.fixture
-async def replicas(nats_url: str, database_url: str, tmp_path: Path) -> AsyncIterator[Replicas]:
+def sizes() -> Sizes:
+    """Say how the streams are made."""
+    return Sizes()
+
+
+@pytest.fixture
+async def replicas(nats_url: str, sizes: Sizes, database_url: str, tmp_path: Path) -> AsyncIterator[Replicas]:
     """Give a NATS, a PostgreSQL, and no replica yet."""
-    async with database(database_url, "test") as db, nats_bus(nats_url, "test") as bus:
+    async with database(database_url, "test") as db, nats_bus(nats_url, "test", sizes=sizes) as bus:
         async with db.begin() as connection:
             await ledger.prepare(connection)
         cluster = Replicas(bus, db, nats_url, database_url, tmp_path)
@@ -31,8 +43,52 @@ async def replicas(nats_url: str, database_url: str, tmp_path: Path) -> AsyncIte
             await child.ended()
 
 
+async def killed_at(fault: str, replicas: Replicas, others: int) -> None:
+    """Kill one of the owners under load where the *fault* is, and check that the *others* take over what it had."""
+    victim, *_ = await asyncio.gather(*(replicas.start() for _ in range(1 + others)))
+    await replicas.spread(*([2, 2] if others == 1 else [2, 1, 1]))
+    async with replicas.traffic():
+        await until_sent(replicas, 200)
+        replicas.break_at(victim, fault)
+        assert await victim.ended() == -signal.SIGKILL
+        await replicas.spread(*([0, 4] if others == 1 else [0, 2, 2]))
+        await until_sent(replicas, 200)
+
+    silence = await equals_an_undisturbed_run(replicas)
+
+    assert 2000 < silence < TAKEOVER_MS
+
+
 class OwnershipContract:
     """What holds on any cluster."""
+
+    async def test_an_owner_killed_between_publishing_and_checkpoint_is_replaced(self, replicas: Replicas) -> None:
+        """Nothing is lost or doubled, though the successor says some of it again."""
+        await killed_at("published", replicas, others=2)
+
+        assert (await happened(replicas)).repeated > 0
+
+    async def test_a_paused_owner_that_wakes_up_changes_nothing(self, replicas: Replicas) -> None:
+        sleeper = await replicas.start()
+        await replicas.start()
+        await replicas.spread(2, 2)
+        async with replicas.traffic():
+            await until_sent(replicas, 200)
+            sleeper.signal(signal.SIGSTOP)
+            await replicas.spread(0, 4)
+            await until_sent(replicas, 100)
+            sleeper.signal(signal.SIGCONT)
+            await eventually(lambda: None if any(line["event"] == "lost" for line in sleeper.logged) else "not lost")
+            await replicas.spread(2, 2)
+            await until_sent(replicas, 100)
+
+        await equals_an_undisturbed_run(replicas)
+
+        assert sleeper.process.returncode is None
+
+
+class TestOneNode(OwnershipContract):
+    """A single nats-server; the rest of the contract, in which NATS has no part, is proved here alone."""
 
     async def test_replicas_share_and_hand_over_without_a_gap(self, replicas: Replicas) -> None:
         first = await replicas.start()
@@ -53,43 +109,15 @@ class OwnershipContract:
 
         assert silence < 1500
 
-    @pytest.mark.parametrize(("fault", "others"), [("delivered", 1), ("published", 2), ("unsaid", 1)])
-    async def test_a_killed_owner_is_replaced_and_nothing_is_lost_or_doubled(
-        self, replicas: Replicas, fault: str, others: int
+    async def test_an_owner_killed_before_a_delivery_is_replaced(self, replicas: Replicas) -> None:
+        await killed_at("unsaid", replicas, others=1)
+
+    async def test_an_owner_killed_between_a_delivery_and_its_acknowledgement_is_replaced(
+        self, replicas: Replicas
     ) -> None:
-        """Killed between a delivery and its acknowledgement, between publishing and checkpoint, before a delivery."""
-        victim, *_ = await asyncio.gather(*(replicas.start() for _ in range(1 + others)))
-        await replicas.spread(*([2, 2] if others == 1 else [2, 1, 1]))
-        async with replicas.traffic():
-            await until_sent(replicas, 200)
-            replicas.break_at(victim, fault)
-            assert await victim.ended() == -signal.SIGKILL
-            await replicas.spread(*([0, 4] if others == 1 else [0, 2, 2]))
-            await until_sent(replicas, 200)
+        await killed_at("delivered", replicas, others=1)
 
-        silence = await equals_an_undisturbed_run(replicas)
-
-        assert 2000 < silence < TAKEOVER_MS
-        if fault != "unsaid":
-            assert (await happened(replicas)).repeated > 0
-
-    async def test_a_paused_owner_that_wakes_up_changes_nothing(self, replicas: Replicas) -> None:
-        sleeper = await replicas.start()
-        await replicas.start()
-        await replicas.spread(2, 2)
-        async with replicas.traffic():
-            await until_sent(replicas, 200)
-            sleeper.signal(signal.SIGSTOP)
-            await replicas.spread(0, 4)
-            await until_sent(replicas, 100)
-            sleeper.signal(signal.SIGCONT)
-            await eventually(lambda: None if any(line["event"] == "lost" for line in sleeper.logged) else "not lost")
-            await replicas.spread(2, 2)
-            await until_sent(replicas, 100)
-
-        await equals_an_undisturbed_run(replicas)
-
-        assert sleeper.process.returncode is None
+        assert (await happened(replicas)).repeated > 0
 
     async def test_an_event_that_raises_stops_nobody(self, replicas: Replicas) -> None:
         await replicas.start()
@@ -116,5 +144,66 @@ class OwnershipContract:
         await equals_an_undisturbed_run(replicas)
 
 
-class TestOneNode(OwnershipContract):
-    """A single nats-server."""
+class TestThreeNodes(OwnershipContract):
+    """Three nats-servers, each stream on all of them."""
+
+    @pytest.fixture
+    async def cluster(self, tmp_path: Path) -> AsyncIterator[Cluster]:
+        cluster = Cluster(tmp_path / "cluster")
+        try:
+            await cluster.start()
+            yield cluster
+        finally:
+            await cluster.kill()
+
+    @pytest.fixture
+    def nats_url(self, cluster: Cluster) -> str:
+        return cluster.url
+
+    @pytest.fixture
+    def sizes(self) -> Sizes:
+        return Sizes(replicas=SIZE)
+
+    async def test_a_leader_that_dies_between_a_publish_and_its_acknowledgement_costs_a_pause(
+        self, cluster: Cluster, replicas: Replicas
+    ) -> None:
+        bus, db = replicas.bus, replicas.db
+        async with partitions(
+            bus, db, service="ledger", count=ledger.COUNT, store=ledger.store, tables=ledger.tables
+        ) as owned:
+            await eventually(owned.check, within=10)
+            await loses_its_leader(subjects.DELIVERIES, "parley.out.", cluster, replicas)
+            await cluster.mended(bus)
+            await loses_its_leader(subjects.EVENTS, "parley.events.", cluster, replicas)
+
+            await equals_an_undisturbed_run(replicas)
+
+
+async def loses_its_leader(stream: str, prefix: str, cluster: Cluster, replicas: Replicas) -> None:
+    """Kill who leads a stream, to which what begins with *prefix* is published, under load."""
+    victim = await cluster.leader(replicas.bus, stream)
+    async with replicas.traffic():
+        await until_sent(replicas, 100)
+        with dying_over(prefix, victim, replicas.bus) as fallen:
+            await asyncio.wait_for(fallen.wait(), 20)
+        await until_sent(replicas, 100)
+
+
+@contextmanager
+def dying_over(prefix: str, victim: Server, bus: Bus) -> Iterator[asyncio.Event]:
+    """Have a server stand still just before the next publish below *prefix*, and killed just behind it."""
+    publish = bus.client.publish
+    fallen = asyncio.Event()
+
+    async def fatal(subject: str, payload: bytes = b"", **options: Any) -> None:
+        if not subject.startswith(prefix) or fallen.is_set():
+            await publish(subject, payload, **options)
+            return
+        fallen.set()
+        victim.pause()
+        await publish(subject, payload, **options)
+        await victim.kill()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bus.client, "publish", fatal)
+        yield fallen
