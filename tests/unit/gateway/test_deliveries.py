@@ -24,6 +24,7 @@ class Client:
         self.dialect = dialect
         self.number = 1
         self.frames: list[Any] = []
+        self.since = 0
         self.out_of: list[str] = []
 
     def is_out_of(self, room: str) -> None:
@@ -159,3 +160,13 @@ def test_a_session_notices_that_it_is_out_of_a_room() -> None:
     reader(ana=ana, bob=bob).read(1, message(told(1, 0, left, "bob", "ana"), told(1, 1, full, "bob")))
 
     assert (ana.out_of, bob.out_of) == (["r"], ["s"])
+
+
+def test_a_session_does_not_hear_again_what_it_was_out_of_before_it_was_live() -> None:
+    """It may have joined again since."""
+    ana = Client(V1)
+    ana.since = 2 * PER_MESSAGE
+
+    reader(ana=ana).read(1, message(told(1, 0, Error(code=ErrorCode.ROOM_FULL, message="Full.", room="s"), "ana")))
+
+    assert ana.out_of == []

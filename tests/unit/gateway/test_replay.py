@@ -1,5 +1,6 @@
 """When somebody who comes back has missed nothing more."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -9,11 +10,12 @@ from parley.gateway.connection import Back
 from parley.gateway.deliveries import PER_MESSAGE
 from parley.gateway.replay import Replay, Returning
 from parley.gateway.websocket import HEADROOM
+from parley.protocol.codes import ErrorCode
 from parley.protocol.dialects.parley_v1 import ParleyV1
 from parley.protocol.envelope import CloudEvent
 from parley.protocol.outputs import Deliveries as Batch
 from parley.protocol.outputs import Told
-from parley.protocol.says import AnySay, Attached, Message, Ok
+from parley.protocol.says import AnySay, Attached, Error, MemberLeft, Message, Ok
 
 OLD, NEW = "parley.out.g1", "parley.out.g2"
 
@@ -29,6 +31,7 @@ class Connection:
         self.socket = object()
         self.frames: list[Any] = []
         self.refs: list[str] = []
+        self.rooms: set[str] = set()
         self.lives_since: int | None = None
 
     def write(self, prepared: bytearray) -> None:
@@ -36,6 +39,12 @@ class Connection:
 
     def answered(self, ref: str) -> None:
         self.refs.append(ref)
+
+    def is_in(self, rooms: Iterable[str]) -> None:
+        self.rooms.update(rooms)
+
+    def is_out_of(self, room: str | None) -> None:
+        self.rooms.discard(room or "")
 
     def live(self, since: int) -> None:
         self.lives_since = since
@@ -60,8 +69,12 @@ def hello(text: str) -> Message:
     return Message(room="r", from_="bob", data=msgspec.Raw(msgspec.json.encode(text)))
 
 
-def attached(partition: int, session: int) -> Attached:
-    return Attached(partition=partition, session=session)
+def attached(partition: int, session: int, *rooms: str) -> Attached:
+    return Attached(partition=partition, session=session, rooms=rooms)
+
+
+def left(room: str, who: str) -> MemberLeft:
+    return MemberLeft(room=room, position=9, connection_id=who, reason="removed")
 
 
 def test_all_partitions_must_have_spoken(ana: Connection) -> None:
@@ -112,3 +125,17 @@ def test_answers_are_remembered(ana: Connection) -> None:
     replay(ana, 1).read(1, OLD, message(1, Ok(ref="7")))
 
     assert ana.refs == ["7"]
+
+
+def test_its_rooms_are_those_that_every_partition_says_it_is_in(ana: Connection) -> None:
+    reading = replay(ana, 0, 1, 2)
+
+    reading.read(1, OLD, message(1, left("a", "ana")))  # and joined again, before it moved
+    reading.read(2, NEW, message(2, attached(0, 3, "a", "b")))
+    reading.read(3, NEW, message(1, attached(1, 3, "c", "d"), partition=1))
+    reading.read(4, NEW, message(2, left("c", "ana"), partition=1))
+    reading.read(5, NEW, message(3, left("d", "bob"), partition=1))
+    reading.read(6, NEW, message(3, Error(code=ErrorCode.ROOM_FULL, message="", room="b")))
+    reading.read(7, NEW, message(1, attached(2, 2, "of an earlier session"), partition=2))
+
+    assert ana.rooms == {"a", "d"}

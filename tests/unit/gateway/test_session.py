@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.gateway.flow import Rate
-from parley.gateway.session import Action, Check, HangUp, Publish, Rules, Say, Session
+from parley.gateway.session import REPEAT_SECONDS, Action, Check, HangUp, Publish, Rules, Say, Session
 from parley.kit.identity import Identity
 from parley.protocol import ids
 from parley.protocol.codes import ErrorCode, Refusal
@@ -156,6 +156,37 @@ def test_a_room_too_many_is_refused_and_leaving_makes_room() -> None:
 
 
 @pytest.mark.parametrize(
+def test_rooms_that_were_joined_before_a_resume_count() -> None:
+    mine = session(rooms=3)
+    mine.resumed(ID, Attached(partition=3, session=2, rooms=("a",)))
+    mine.is_in(("b", "c"))
+
+    assert said(receive(mine, '{"action":"join","room":"d","ref":"1"}'))["code"] == "not_allowed"
+    assert published(receive(mine, '{"action":"join","room":"b"}'))
+    receive(mine, '{"action":"leave","room":"c"}')
+    assert published(receive(mine, '{"action":"join","room":"d"}'))
+
+
+def test_a_repeated_request_that_was_answered_is_dropped_once() -> None:
+    mine = session()
+    mine.answered("7")
+    mine.live(NOW)
+
+    assert receive(mine, '{"action":"join","room":"a","ref":"7"}', NOW + REPEAT_SECONDS) == []
+    assert published(receive(mine, '{"action":"join","room":"a","ref":"7"}', NOW + REPEAT_SECONDS))
+
+
+def test_a_ref_that_is_used_anew_later_is_another_request() -> None:
+    """Its client had read the answer before it could repeat the question."""
+    mine = session()
+    mine.answered("7")
+    mine.answered("8")
+    mine.live(NOW)
+
+    assert published(receive(mine, '{"action":"join","room":"a","ref":"7"}', NOW + REPEAT_SECONDS + 0.001))
+    assert published(receive(mine, '{"action":"join","room":"b","ref":"8"}', NOW + REPEAT_SECONDS - 1))
+
+
     ("frame", "code"),
     [
         ("nonsense", "bad_frame"),

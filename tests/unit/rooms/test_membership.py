@@ -338,8 +338,30 @@ def test_a_partition_that_is_not_the_home_follows(partition):
     partition.asks("ana", Join(room="r"))
     outputs = partition.take(c.Moved(app="a", connection=id_of("ana"), session=2), writer="g2", partition=5)
 
-    assert to_gateway(outputs, "g2") == [says.Attached(partition=5, session=2)]
+    assert to_gateway(outputs, "g2") == [says.Attached(partition=5, session=2, rooms=("r",))]
     assert partition.asks("ana", Join(room="s")) == []
+
+
+def test_every_partition_says_in_which_of_its_rooms_a_resumed_connection_is(partition):
+    partition.opens("ana")
+    for room in ("b", "a"):
+        partition.asks("ana", Join(room=room))
+
+    (_, attached) = [out.say for out in resume(partition, "ana", "g2")]
+    moved = c.Moved(app="a", connection=id_of("ana"), session=2)
+    (followed,) = to_gateway(partition.take(moved, writer="g2", partition=5), "g2")
+
+    assert attached.rooms == followed.rooms == ("a", "b")
+
+
+def test_no_more_rooms_are_said_than_fit_into_an_answer(partition):
+    partition.opens("ana")
+    for number in range(70):
+        partition.asks("ana", Join(room=f"{number:02}".ljust(1024, "\n")))
+
+    (_, attached) = [out.say for out in resume(partition, "ana", "g2")]
+
+    assert len(attached.rooms) == 64
 
 
 def test_what_cannot_be_resumed_is_gone(partition):

@@ -164,6 +164,7 @@ class Connection:
         """Say what was delivered meanwhile above place *since*, and listen from now on."""
         held, self._held = self._held, None
         self.since = since
+        self.session.live(time())
         for n, prepared in held or ():
             if n > since:
                 self.write(prepared)

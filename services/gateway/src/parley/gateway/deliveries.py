@@ -98,7 +98,7 @@ class Deliveries:
         known: dict[Dialect, bytearray | Personal | None] = {}
         find = self._find
         if isinstance(say, MemberLeft | Error):
-            self._note(to, say)
+            self._note(to, say, n)
         elif isinstance(say, Message) and say.room is None:
             self._posted(to)
         for receiver in to:
@@ -117,12 +117,12 @@ class Deliveries:
                 if own is not None:
                     connection.deliver(prepared(own), n)
 
-    def _note(self, to: tuple[str, ...], say: MemberLeft | Error) -> None:
+    def _note(self, to: tuple[str, ...], say: MemberLeft | Error, n: int) -> None:
         """Tell sessions that are out of a room without having left it themselves."""
         out = (say.connection_id,) if isinstance(say, MemberLeft) else to
         for receiver in out:
             connection = self._find(receiver) if receiver in to else None
-            if connection is not None and say.room is not None:
+            if connection is not None and say.room is not None and n > connection.since:
                 connection.session.is_out_of(say.room)
 
     def _posted(self, to: tuple[str, ...]) -> None:

@@ -16,7 +16,7 @@ from parley.gateway.connection import Back, Connection
 from parley.gateway.deliveries import PER_MESSAGE, prepared, readable
 from parley.protocol.envelope import CloudEvent
 from parley.protocol.outputs import Told
-from parley.protocol.says import Attached, ChatOk, Error, JoinOk, Ok, ToClient, ToGateway
+from parley.protocol.says import Attached, ChatOk, Error, JoinOk, MemberLeft, Ok, ToClient, ToGateway
 
 ANSWERS: Final = (Ok, JoinOk, ChatOk, Error)
 
@@ -44,12 +44,15 @@ class Returning:
             self.connection.write(prepared(said))
         if isinstance(say, ANSWERS) and say.ref is not None:
             session.answered(say.ref)
+        if isinstance(say, Error) or (isinstance(say, MemberLeft) and say.connection_id == self.connection.id):
+            session.is_out_of(say.room)
 
     def attached(self, say: Attached) -> bool:
         """Note a partition that speaks to us, perhaps of an earlier session; return whether it was the last."""
         if say.session != self.connection.session.number:
             return False
         self.missing.discard(say.partition)
+        self.connection.session.is_in(say.rooms)
         return not self.missing
 
 

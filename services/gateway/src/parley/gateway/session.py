@@ -6,6 +6,7 @@ it; every rule lives here, where a test can reach it without a socket, a bus or
 a clock.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import count
 from typing import Final
@@ -35,6 +36,9 @@ from parley.protocol.says import Attached
 
 LEFT: Final = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY})
 """Close codes with which a client says that it does not come back."""
+
+REPEAT_SECONDS: Final = 30.0
+"""How long a client that came back may take to repeat what it had no answer to."""
 
 RATE: Final = Refusal(ErrorCode.RATE_LIMITED, "You send too many frames; this one was not processed.")
 EXPIRED: Final = Refusal(ErrorCode.TOKEN_EXPIRED, "Your token has expired.")
@@ -91,6 +95,7 @@ class Session:
 
     __slots__ = (
         "_answered",
+        "_answered_until",
         "_conversation",
         "_flow",
         "_home",
@@ -128,6 +133,7 @@ class Session:
         self._rooms: set[str] = set()  # it has asked to join, and not to leave
         self._touched = 1 << home  # bit p: partition p has heard of this connection
         self._answered: set[str] = set()  # refs whose answers came with a resume
+        self._answered_until = 0.0  # when they mean something else, in seconds since the epoch
 
     # its beginning and its end
 
@@ -159,18 +165,27 @@ class Session:
         self.number = attached.session
         self._home = attached.partition
         self._profile = attached.profile or self._profile
+        self.is_in(attached.rooms)
         everywhere = range(self._rules.partitions)
         self._touched = (1 << len(everywhere)) - 1
         moved = Moved(app=self._identity.app, connection=connection, session=self.number, profile=self._profile)
         return Publish(tuple(partition for partition in everywhere if partition != self._home), moved)
 
     def answered(self, ref: str) -> None:
-        """Take no request of this ref: it was processed in an earlier session, and its answer has just been said."""
+        """Do not take the repetition of a request that an earlier session did: its answer has just been said."""
         self._answered.add(ref)
 
-    def is_out_of(self, room: str) -> None:
-        """Count a room no longer: joining it was refused, or somebody took the connection out of it."""
-        self._rooms.discard(room)
+    def live(self, now: float) -> None:
+        """Listen from *now* on. Who came back first repeats what it had no answer to; then refs are its own again."""
+        self._answered_until = now + REPEAT_SECONDS
+
+    def is_in(self, rooms: Iterable[str]) -> None:
+        """Count rooms that it has joined in an earlier session."""
+        self._rooms.update(rooms)
+
+    def is_out_of(self, room: str | None) -> None:
+        """Count a room no longer, if one is meant: joining it was refused, or the connection was taken out of it."""
+        self._rooms.discard(room or "")
 
     def comes_back(self, code: int) -> bool:
         """Whether the client may resume after its socket closed with *code*."""
@@ -230,6 +245,8 @@ class Session:
             return self._refused(RATE if not within else misunderstood, misunderstood.ref)
         if not within:
             return self._refused(RATE, requests[0].ref)
+        if self._answered and now > self._answered_until:
+            self._answered.clear()
         actions: list[Action] = []
         for request in requests:
             if request.ref in self._answered:

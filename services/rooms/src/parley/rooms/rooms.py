@@ -5,7 +5,7 @@ Each command has its own function; a ``case`` here is one call.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from parley.protocol import commands as c
 from parley.protocol import events, says
@@ -17,6 +17,9 @@ from parley.protocol.registry import Connection
 from parley.protocol.table import Table
 from parley.rooms import calls, membership, post, talk
 from parley.rooms.rows import Rows
+
+COUNTED_BYTES: Final = 64 * 1024
+"""How long the names may be, together, of a connection's rooms in one partition; more than that is not counted."""
 
 
 class Rooms:
@@ -164,6 +167,7 @@ class Rooms:
             attempt=command.attempt,
             gateways=tuple(dict.fromkeys(stay.gateway for stay in now.before)),
             profile=known.profile if (known := self.rows.known.get(now.id)) else None,
+            rooms=self._rooms_of(now.id),
         )
         yield Deliver(at.writer, (now.id,), attached)
 
@@ -176,7 +180,19 @@ class Rooms:
             said = {key: value for key, value in command.profile.metadata.items() if (key, value) not in before}
             if command.profile != known.profile:
                 yield from self._present(row.id, command.profile, said)
-        yield Deliver(at.writer, (row.id,), says.Attached(partition=at.partition, session=command.session))
+        attached = says.Attached(partition=at.partition, session=command.session, rooms=self._rooms_of(row.id))
+        yield Deliver(at.writer, (row.id,), attached)
+
+    def _rooms_of(self, connection: str) -> tuple[str, ...]:
+        """Return the rooms of a connection that its new gateway is to count: as many as can be said at once."""
+        bytes_left = COUNTED_BYTES
+        counted = []
+        for _, name in self.rows.members.rooms_of(connection):
+            bytes_left -= len(name.encode())
+            if bytes_left < 0:
+                break
+            counted.append(name)
+        return tuple(counted)
 
     def _presence(self, command: c.PresenceSet, at: Place) -> Iterator[Output]:
         rows = self.rows
