@@ -7,7 +7,8 @@ NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 CODE := $(wildcard libs/*/src services/*/src) cli/src clients/python/src
 TYPED := $(CODE) tests $(wildcard benchmarks)
 SERVICES := gateway presence rooms history
-JS := clients/js web tests/e2e
+CLIENTS := tests/clients/aws
+JS := clients/js web tests/e2e $(CLIENTS)
 MEMBERS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml) cli/pyproject.toml \
 	clients/python/pyproject.toml
 CLIENT_SOURCES := $(shell find clients/js/src -type f 2>/dev/null) $(wildcard clients/js/tsconfig*.json)
@@ -25,7 +26,7 @@ run: setup web ## Start everything; Ctrl-C stops it. ARGS="--scale gateway=2" pa
 
 test: test-js test-python ## Run all tests, on a real NATS and PostgreSQL. ARGS="-k name" goes to pytest
 
-test-python: setup web tests/e2e/node_modules/.package-lock.json
+test-python: setup web tests/e2e/node_modules/.package-lock.json $(CLIENTS:%=%/node_modules/.package-lock.json)
 	.venv/bin/pytest $(ARGS)
 
 test-js: clients/js/node_modules/.package-lock.json
@@ -50,11 +51,15 @@ examples: setup ## Write the example of each public event anew, because it is me
 	PYTHONPATH=tests .venv/bin/python -m contract.test_event_examples
 
 bench: setup benchmarks/socketio/node_modules/.package-lock.json ## Measure, beside Socket.IO in the same run; prints one table
-	.venv/bin/python -m benchmarks $(ARGS)
+	PYTHONPATH=tests .venv/bin/python -m benchmarks $(ARGS)
 
 chaos: setup ## Hurt a cluster under load for some minutes, and check all promises. ARGS="--seed 7 --faults 30"
 	PYTHONPATH=tests .venv/bin/python -m chaos $(ARGS)
 	.venv/bin/pytest tests/chaos -m chaos
+
+conformance: setup web $(CLIENTS:%=%/node_modules/.package-lock.json) ## Run every client program there is against Parley, the heavy ones too
+	.venv/bin/pytest tests/conformance $(ARGS)
+	.venv/bin/pytest tests -m conformance $(ARGS)
 
 e2e: setup web tests/e2e/node_modules/.package-lock.json ## Call in a real browser: two tabs, fake cameras (part of test)
 	.venv/bin/pytest tests/e2e $(ARGS)

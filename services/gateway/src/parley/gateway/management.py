@@ -9,6 +9,7 @@ the body of 410. Plain ASGI: a framework would want a content type, or read the 
 
 import asyncio
 import re
+from collections.abc import Callable
 from time import time
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
@@ -18,6 +19,7 @@ import structlog
 from msgspec import Struct
 
 from parley.gateway.activity import Session, active_at
+from parley.gateway.flow import Flow, Rate
 from parley.gateway.origins import Origins
 from parley.gateway.sites import Site
 from parley.kit.ask import Ask
@@ -78,6 +80,10 @@ NAMES: Final[dict[ErrorCode, tuple[int, str]]] = {
 }
 """How refusals are called here; else 500. SDKs repeat 429 and 5xx a few times, which is right for these."""
 
+STRICT: Final = Rate(per_second=10_000, burst=5_000)
+"""Requests to an app that is held to API Gateway's own quotas; each gateway counts for itself."""
+
+TOO_MANY: Final = Refusal(ErrorCode.RATE_LIMITED, "Too many requests to this app.")
 GONE: Final = Refusal(ErrorCode.GONE, "No such connection.")
 TOO_LARGE: Final = Refusal(ErrorCode.TOO_LARGE, f"A message may have {MAX_BYTES:,} bytes.")
 NO_TEXT: Final = Refusal(
@@ -111,9 +117,10 @@ def management(
     origins: Origins,
     *,
     development: bool,
+    now: Callable[[], float] = time,
 ) -> Site:
     """Return the site."""
-    return Site(PATTERN, PATH, _Management(bus, ask, tokens, apps, origins, development=development).answer)
+    return Site(PATTERN, PATH, _Management(bus, ask, tokens, apps, origins, now, development=development).answer)
 
 
 class _Management:
@@ -124,6 +131,7 @@ class _Management:
         tokens: Tokens,
         apps: Apps,
         origins: Origins,
+        now: Callable[[], float],
         *,
         development: bool,
     ) -> None:
@@ -132,7 +140,9 @@ class _Management:
         self._tokens = tokens
         self._apps = apps
         self._origins = origins
+        self._now = now
         self._development = development
+        self._flows: dict[str, Flow] = {}  # of strict apps
 
     async def answer(self, found: re.Match[str], scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -152,7 +162,15 @@ class _Management:
             raise Fails(405, "MethodNotAllowedException", f"There are {ALLOW}.", allow=ALLOW)
         request = await _whole(scope, receive)
         app = await self._caller(request, found[1])
+        if self._apps.named(app).strict and not self._flow(app).take(self._now()):
+            raise TOO_MANY
         return await self._do(request, app, unquote(found[2], errors="replace"))
+
+    def _flow(self, app: str) -> Flow:
+        flow = self._flows.get(app)
+        if flow is None:
+            flow = self._flows[app] = Flow(STRICT, self._now())
+        return flow
 
     # who asks
 
@@ -168,7 +186,7 @@ class _Management:
         name = named(name or DEFAULT_APP)
         keys = self._apps.named(name).access_keys
         if keys:
-            _check_signature(request, name, keys)
+            self._check_signature(request, name, keys)
         elif not self._development:
             if not scheme:
                 raise Fails(403, *UNSIGNED)
@@ -192,6 +210,14 @@ class _Management:
         except BadSignature:
             return None
         return None if keyed is None else keyed[0]
+
+    def _check_signature(self, request: Request, app: str, keys: dict[str, str]) -> None:
+        signed = Signed(request.method, request.path, request.query, request.headers, request.body)
+        try:
+            check_headers(signed, keys.get, service=SERVICE, now=self._now())
+        except BadSignature as bad:
+            log.info("A management request is not signed as it must be.", app=app, why=bad.message)
+            raise Fails(403, *(UNSIGNED if bad.fault is Fault.MISSING else FORBIDDEN)) from None
 
     # what is asked
 
@@ -222,15 +248,6 @@ class _Management:
             "identity": {"sourceIp": said["address"], "userAgent": said["agent"]},
             "lastActiveAt": rfc3339(max(connected_at, round((active or 0) * 1000))),
         }
-
-
-def _check_signature(request: Request, app: str, keys: dict[str, str]) -> None:
-    signed = Signed(request.method, request.path, request.query, request.headers, request.body)
-    try:
-        check_headers(signed, keys.get, service=SERVICE, now=time())
-    except BadSignature as bad:
-        log.info("A management request is not signed as it must be.", app=app, why=bad.message)
-        raise Fails(403, *(UNSIGNED if bad.fault is Fault.MISSING else FORBIDDEN)) from None
 
 
 async def _whole(scope: Scope, receive: Receive) -> Request:
