@@ -131,11 +131,11 @@ letters: Final = sa.Table(
     sa.Column("connection", sa.Text, nullable=False),
     sa.Column("sender", sa.Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("data", JSON, nullable=False),
+    sa.Column("data", JSON),
     sa.Column("due", sa.BigInteger, nullable=False),
     sa.Column("notify", sa.Boolean, nullable=False),
     sa.Column("step", sa.Text),
 )
-"""`data` holds what clients wrote to the letter, so it is json and not jsonb."""
+"""`data` holds what clients wrote to the letter, so it is json and not jsonb; their null is none of PostgreSQL's."""
 
 ownership: Final = ownership_tables(metadata)

@@ -17,6 +17,6 @@ def upgrade() -> None:
         create table letters (
             partition smallint not null, app text not null, box text not null, name text not null,
             number bigint not null, connection text not null, sender text not null, kind text not null,
-            data json not null, due bigint not null, notify boolean not null, step text,
+            data json, due bigint not null, notify boolean not null, step text,
             primary key (partition, app, box, name, number)
         )""")
