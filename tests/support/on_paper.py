@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from parley.kit.bus import Message
 from parley.kit.reader import Entry
@@ -43,6 +44,9 @@ class OnPaper:
     def takes(self, command: c.AnyCommand, *, after: int = 1, gateway: str = "g1") -> list[Message]:
         """Reduce a command, and what it makes rooms tell presence; return the public events."""
         self.time += after
+        if isinstance(command, c.FromConnection):  # its gateway has been told which session that is
+            row = self.presence.state.tables()[0].get(command.connection)
+            command = replace(command, session=row.session if row else 1)
         event = CloudEvent(id="1", source="/test", type=c.type_of(command), data=command)
         facts: list[Message] = []
         waiting = [(gateway, c.class_of(command), msgspec.json.encode(event))]
@@ -55,6 +59,11 @@ class OnPaper:
                     facts += said.facts
                     waiting += [("rooms", forward.kind, forward.event) for forward in said.forwards]
         return facts
+
+    def knows(self, name: str) -> bool:
+        """Whether somebody is connected."""
+        row = self.presence.state.tables()[0].get(id_of(name))
+        return row is not None and bool(row.live)
 
     def _batch(self, writer: str, encoded: bytes) -> bytes:
         number = self._numbers[writer] = self._numbers.get(writer, 0) + 1

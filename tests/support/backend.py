@@ -1,0 +1,133 @@
+"""A backend that reads the public events, and knows from them what REST would say. It shares no code with Parley."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+Event = dict[str, Any]
+Known = dict[str, Any]
+
+
+class Backend:
+    """
+    What can be known from the events alone.
+
+    How a member presents itself in a room, and who joins a call that lasts, is told to clients and not to backends.
+    """
+
+    def __init__(self) -> None:
+        self.connections: Known = {}
+        self.rooms: Known = {}
+        self.messages: dict[str, list[Known]] = {}
+        """By room, over all its epochs."""
+        self.calls: Known = {}
+        self.followed: set[str] = set()
+        """The types of the events so far."""
+
+    def follow(self, payload: bytes) -> None:
+        """Take up an event."""
+        event = json.loads(payload)
+        self.followed.add(event["type"])
+        fold = FOLDS[event["type"]]
+        if fold:
+            fold(self, event, event["data"])
+
+    def opened(self, event: Event, data: Known) -> None:
+        assert data["connectionId"] not in self.connections, "opened twice"
+        self.connections[data["connectionId"]] = {
+            "userId": data["userId"],
+            "deviceId": data["deviceId"],
+            "metadata": data["metadata"],
+            "dialect": data["dialect"],
+            "availability": "online",
+            "connectedAt": event["time"],
+            "rooms": [],
+        }
+
+    def closed(self, _: Event, data: Known) -> None:
+        del self.connections[data["connectionId"]]
+
+    def presented(self, _: Event, data: Known) -> None:
+        self.connections[data["connectionId"]] |= {name: data[name] for name in ("availability", "metadata")}
+
+    def created(self, event: Event, data: Known) -> None:
+        assert data["room"] not in self.rooms, "created twice"
+        self.rooms[data["room"]] = {
+            "epoch": data["epoch"],
+            "position": 0,
+            "openedAt": event["time"],
+            "members": {},
+            "call": None,
+        }
+
+    def room_closed(self, _: Event, data: Known) -> None:
+        assert not self.rooms.pop(data["room"])["members"], "closed, and somebody is in it"
+
+    def joined(self, event: Event, data: Known) -> None:
+        room = self._advanced(data)
+        room["members"][data["connectionId"]] = {
+            "userId": data["userId"],
+            "deviceId": data["deviceId"],
+            "joinedAt": event["time"],
+        }
+        assert len(room["members"]) == data["members"]
+        connection = self.connections[data["connectionId"]]
+        connection["rooms"] = sorted([*connection["rooms"], data["room"]])
+
+    def left(self, _: Event, data: Known) -> None:
+        room = self._advanced(data)
+        del room["members"][data["connectionId"]]
+        assert len(room["members"]) == data["members"]
+        if connection := self.connections.get(data["connectionId"]):  # else it is over, as presence was first to say
+            connection["rooms"].remove(data["room"])
+
+    def posted(self, event: Event, data: Known) -> None:
+        self._advanced(data)
+        self.messages.setdefault(data["room"], []).append(
+            {name: data[name] for name in ("room", "epoch", "position", "id", "userId", "text", "data")}
+            | {"from": data["connectionId"], "time": event["time"]}
+        )
+
+    def call_started(self, event: Event, data: Known) -> None:
+        self.rooms[data["room"]]["call"] = {"id": data["callId"], "startedAt": event["time"]}
+        self.calls[data["callId"]] = {
+            "room": data["room"],
+            "epoch": data["epoch"],
+            "state": "active",
+            "startedAt": event["time"],
+            "endedAt": None,
+            "durationMs": None,
+            "reason": None,
+            "participants": data["participants"],
+        }
+
+    def call_ended(self, event: Event, data: Known) -> None:
+        self.rooms[data["room"]]["call"] = None
+        self.calls[data["callId"]] |= {"state": "ended", "endedAt": event["time"]} | {
+            name: data[name] for name in ("startedAt", "durationMs", "reason", "participants")
+        }
+
+    def _advanced(self, data: Known) -> Known:
+        room: Known = self.rooms[data["room"]]
+        assert (data["epoch"], data["position"]) == (room["epoch"], room["position"] + 1)
+        room["position"] = data["position"]
+        return room
+
+
+FOLDS: dict[str, Callable[[Backend, Event, Known], None] | None] = {
+    "connection.opened": Backend.opened,
+    "connection.closed": Backend.closed,
+    "presence.changed": Backend.presented,
+    "room.created": Backend.created,
+    "room.joined": Backend.joined,
+    "room.left": Backend.left,
+    "room.closed": Backend.room_closed,
+    "message.posted": Backend.posted,
+    "call.started": Backend.call_started,
+    "call.ended": Backend.call_ended,
+    "negotiation.offered": None,
+    "negotiation.answered": None,
+    "negotiation.failed": None,
+    "event.failed": None,
+}
+"""What each event does to what is known; None if REST has no word of it, so that no snapshot can be another."""
