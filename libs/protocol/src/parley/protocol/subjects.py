@@ -6,6 +6,7 @@ parley.events.<app>.<type...>      a public fact; kept for days
 parley.route.<app>.<route>         a backend's function behind a route
 parley.gateway.<gateway>           what that gateway alone knows, for other gateways: core request-reply
 parley.free.<service>              partitions were given back: whoever wants some, look now
+parley.ask.<service>.<question>    a question that any replica of a service answers, from its tables
 """
 
 import re
@@ -89,6 +90,11 @@ def events_of(app: str) -> str:
 def route(app: str, key: str) -> str:
     """Where a backend's function behind the route *key* of *app* listens."""
     return f"parley.route.{token(app)}.{escaped(key)}"
+
+
+def question(service: str, name: str) -> str:
+    """Where any replica of a service answers a question of that name."""
+    return f"parley.ask.{token(service)}.{token(name)}"
 
 
 def free(service: str) -> str:

@@ -1,5 +1,7 @@
 """The rooms service: who is in which room, and who hears what in which order."""
 
+from parley.kit.access import Access
+from parley.kit.apps import apps
 from parley.kit.ask import asking
 from parley.kit.bus import nats_bus
 from parley.kit.db import check, check_schema, database
@@ -11,6 +13,9 @@ from parley.kit.streams import Sizes
 from parley.kit.telemetry import telemetry
 from parley.kit.tokens import Tokens
 from parley.rooms.api import rooms_api
+from parley.rooms.channels.answers import answering
+from parley.rooms.channels.api import beside, channels_api
+from parley.rooms.channels.calls import Desk
 from parley.rooms.settings import Settings
 from parley.rooms.store import store_of
 from parley.rooms.tables import ownership
@@ -21,6 +26,7 @@ async def main(settings: Settings) -> None:
     """Serve until told to stop."""
     tokens = Tokens(secret=settings.token_secret, jwks=settings.jwks, development=settings.development)
     relay = Relay(settings.stun_urls, settings.turn_urls, settings.turn_secret, int(settings.turn_ttl))
+    access = Access(apps(settings.apps, development=settings.development), development=settings.development)
     probes = Probes()
     async with (
         telemetry("rooms", settings.otlp_endpoint),
@@ -39,7 +45,13 @@ async def main(settings: Settings) -> None:
                 tables=ownership,
             ) as owned,
             asking(bus, "rooms", settings.partitions) as ask,
-            probes.mounted(rooms_api(db, ask, tokens, relay, development=settings.development)),
+            answering(bus, db, settings.partitions),
+            probes.mounted(
+                beside(
+                    rooms_api(db, ask, tokens, relay, development=settings.development),
+                    channels_api(Desk(db, relay), access, development=settings.development),
+                )
+            ),
             probes.ready({"nats": bus.check, "postgres": lambda: check(db), "partitions": owned.check}),
         ):
             announce(settings.ready_file, http=address)
