@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Raw
+from support.flat import flat
 
 from parley.protocol.commands import AnyCommand, Asked, Closed, Opened, Profile
 from parley.protocol.envelope import CloudEvent, Place
@@ -35,7 +36,7 @@ class Partition:
         event = CloudEvent(id=str(self.sequence), source="/test", type="test", data=command)
         at = Place(partition=partition, sequence=self.sequence, index=0, time=self.now, writer=writer)
         self.log.append((event, at))
-        outputs = list(self.rooms.reduce(event, at))
+        outputs = list(flat(self.rooms.reduce(event, at)))
         for table in self.rooms.tables():
             table.keep()
         self.outputs += outputs

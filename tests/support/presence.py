@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
+from support.flat import flat
 
 from parley.kit.state import Changes
 from parley.presence.presence import Presence
@@ -42,7 +43,7 @@ class Log:
             self.sequence += 1
             event = CloudEvent[c.AnyCommand](id="1", source="test", type=c.type_of(command), data=command)
             at = Place(self.partition, self.sequence, 0, self.time, writer)
-            for output in self.state.reduce(event, at):
+            for output in flat(self.state.reduce(event, at)):
                 assert not isinstance(output, Deliver), "presence delivers nothing: its places would clash with rooms'"
                 if isinstance(output, Reply):
                     self.answered.append(output)

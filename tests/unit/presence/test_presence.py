@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from support.flat import flat
 from support.presence import HOME, Log, calling, closed, id_of, in_room, opened, set_to
 
 from parley.protocol import commands as c
@@ -208,7 +209,7 @@ def test_when_the_log_is_lost_everything_is_closed() -> None:
     log = Log()
     log.says(opened(BOB), opened(ANA), in_room(ANA, "r"), c.GatewayLost(app="", gateway="g1"))
 
-    outputs = list(log.state.log_lost(Place(HOME, 0, 0, 5_000, "")))
+    outputs = list(flat(log.state.log_lost(Place(HOME, 0, 0, 5_000, ""))))
 
     assert sorted((ANA, BOB)) == [
         data.connection_id for data in ends([out.data for out in outputs if isinstance(out, Fact)])

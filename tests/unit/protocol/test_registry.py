@@ -99,7 +99,11 @@ def test_a_lost_gateway_ends_at_once_what_cannot_resume():
     registry.opened(opened("c1", resumable=False), at())
     registry.opened(opened("c2"), at())
 
-    assert [row.id for row in registry.gateway_lost("g1", at(2_000))] == ["c1"]
+    (due,) = registry.gateway_lost("g1", at(2_000))
+
+    assert due.id == "c1"
+    assert not registry.end(due, at(2_000)).live
+    assert not registry.connections["c1"].live
 
 
 def test_a_lost_gateway_is_lost_once():
@@ -119,6 +123,17 @@ def test_the_grace_ends_the_rest():
     assert registry.tick(at(2_000 + GRACE_MS - 1)) == []
     assert [row.id for row in registry.tick(at(2_000 + GRACE_MS))] == ["c1"]
     assert len(registry.lost) == 0
+
+
+def test_what_could_not_be_ended_is_tried_again_when_its_gateway_is_missed_again():
+    registry = Registry()
+    registry.opened(opened("c1"), at())
+    registry.gateway_lost("g1", at(2_000))
+    registry.tick(at(2_000 + GRACE_MS))
+
+    assert "g1" in registry.connections.of_gateway
+    registry.gateway_lost("g1", at(50_000))
+    assert [row.id for row in registry.tick(at(50_000 + GRACE_MS))] == ["c1"]
 
 
 def test_a_gateway_that_was_only_asleep_keeps_its_connections():
@@ -253,7 +268,8 @@ def test_a_gateway_is_lost_also_where_it_has_nobody():
         registry.gateway_lost("g1", at(2_000))
         registry.opened(opened("c1"), at(3_000))
         registry.gateway_lost("g1", at(4_000))
-        registry.tick(at(2_000 + GRACE_MS))
+        for row in registry.tick(at(2_000 + GRACE_MS)):
+            registry.end(row, at(2_000 + GRACE_MS))
 
     assert not rooms.connections["c1"].live
     assert presence.connections["c1"] == rooms.connections["c1"]

@@ -47,6 +47,25 @@ def test_undo_takes_one_event_back_and_nothing_else(before, during):
     assert {k: v for k, v in table.counts.items() if v} == {k: v for k, v in twin.counts.items() if v}
 
 
+@given(STEPS, STEPS, STEPS)
+def test_a_part_of_an_event_is_taken_back_and_later_the_rest(before, first, part):
+    table, twin, start = Counted(), Counted(), Counted()
+    for one in (table, twin, start):
+        apply(one, before)
+        one.keep()
+    apply(table, first)
+    apply(twin, first)
+
+    mark = table.mark()
+    apply(table, part)
+    table.undo(mark)
+
+    assert dict(table.rows()) == dict(twin.rows())
+    assert {k: v for k, v in table.counts.items() if v} == {k: v for k, v in twin.counts.items() if v}
+    table.undo()
+    assert dict(table.rows()) == dict(start.rows())
+
+
 @given(STEPS, STEPS)
 def test_changes_written_to_a_copy_make_it_equal(first, second):
     """What a checkpoint writes is all that the next owner loads."""

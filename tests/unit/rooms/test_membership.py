@@ -2,6 +2,7 @@
 
 import pytest
 from msgspec.structs import replace
+from support.flat import flat
 from support.partition import Partition, announced, facts, forwards, heard, id_of, raw, replies
 
 from parley.protocol import commands as c
@@ -294,7 +295,7 @@ def test_the_home_learns_of_rooms(partition):
 def test_a_wiped_log_closes_everything(partition):
     join(partition, "ana")
 
-    outputs = list(partition.rooms.log_lost(partition.log[0][1]))
+    outputs = list(flat(partition.rooms.log_lost(partition.log[0][1])))
 
     assert announced(outputs) == ["room.left", "room.closed"]
     assert [say.code for say in heard(outputs, "ana")] == [1012]

@@ -24,7 +24,7 @@ from parley.protocol.clock import rfc3339
 from parley.protocol.commands import AnyCommand, Batch, class_of, type_of
 from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.events import KINDS
-from parley.protocol.outputs import Deliver, Fact, Forward, Output, Reply, Told
+from parley.protocol.outputs import Apart, Deliver, Fact, Forward, Output, Reply, Told
 from parley.protocol.subjects import Class
 
 FORGET_MS: Final = 15 * 60_000
@@ -249,7 +249,12 @@ class Rules:
     def _encoded(self, outputs: Iterable[Output], at: Place, traceparent: str | None) -> _Said:
         """Put *outputs* into the words that will be published, so that what can't be said fails here."""
         said = _Said()
-        counts: dict[str, int] = {}
+        self._encode(outputs, at, traceparent, {}, said)
+        return said
+
+    def _encode(
+        self, outputs: Iterable[Output], at: Place, traceparent: str | None, counts: dict[str, int], said: _Said
+    ) -> None:
         stem = f"{self._prefix}.{at.sequence}.{at.index}"
         for output in outputs:
             if isinstance(output, Deliver):
@@ -258,9 +263,28 @@ class Rules:
                 said.facts.append(self._fact(output, at, _id(stem, KINDS[type(output.data)], counts), traceparent))
             elif isinstance(output, Forward):
                 said.forwards.append(self._forward(output, at, stem, counts, traceparent))
+            elif isinstance(output, Apart):
+                self._apart(output, at, traceparent, counts, said)
             else:
                 said.replies.append(_reply(output))
-        return said
+
+    def _apart(self, part: Apart, at: Place, traceparent: str | None, counts: dict[str, int], said: _Said) -> None:
+        marks = [table.mark() for table in self._tables]
+        told, forwarded, counted = self._told, self._forwarded, counts.copy()
+        mine = _Said()
+        try:
+            self._encode(part.outputs, at, traceparent, counted, mine)
+        except Exception:  # noqa: BLE001 - as with an event
+            for table, mark in zip(self._tables, marks, strict=True):
+                table.undo(mark)
+            self._told, self._forwarded = told, forwarded
+            _log.exception("a part of an event failed; it has changed nothing", place=repr(at))
+            return
+        counts.update(counted)
+        said.facts += mine.facts
+        said.deliveries += mine.deliveries
+        said.forwards += mine.forwards
+        said.replies += mine.replies
 
     def _deliver(
         self,

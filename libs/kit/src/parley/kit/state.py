@@ -54,7 +54,7 @@ class State(Protocol):
         Change the rows and return what is to be said.
 
         When this raises, or yields what cannot be encoded or is too large for the bus, the rows are put back and
-        ``failed`` speaks instead. The rules never call ``keep`` or ``undo``.
+        ``failed`` speaks instead. An `Apart` of it can so fail by itself. The rules never call ``keep`` or ``undo``.
         """
 
     def failed(self, event: CloudEvent[AnyCommand], at: Place, error: Exception) -> Iterable[Output]:

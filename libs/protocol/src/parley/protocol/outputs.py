@@ -1,5 +1,6 @@
 """What an owner's rules ask for. The owner's loop performs it, in rounds (design section 6)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -42,7 +43,17 @@ class Reply(Struct, frozen=True):
     body: Any
 
 
-Output = Fact | Deliver | Forward | Reply
+class Apart(Struct, frozen=True):
+    """A part of an event that stands or falls by itself, so that what cannot be done for one holds up no others.
+
+    Its rows are changed while its outputs are asked for. If that fails, or one of them cannot be said, these rows are
+    put back, nothing of the part is said, and the event goes on.
+    """
+
+    outputs: "Iterable[Output]"
+
+
+Output = Fact | Deliver | Forward | Reply | Apart
 
 
 class Told(Struct, frozen=True):

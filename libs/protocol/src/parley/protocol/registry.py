@@ -113,7 +113,11 @@ class Connections(Table[str, Connection]):
 
 
 class Registry:
-    """The rules. Each returns the connections whose life ended by it; what that means is its caller's."""
+    """The rules. Each returns the connections whose life ended by it; what that means is its caller's.
+
+    Where there may be many at once they are returned as they live, and the caller ends each for itself with `end`, so
+    that one whose end fails holds up no others.
+    """
 
     def __init__(self) -> None:
         self.connections = Connections()
@@ -138,7 +142,7 @@ class Registry:
         if row.device is not None:
             stale = self.connections.of_device.get(_device(row))
             if stale is not None and stale != row.id:
-                ended.append(self._end(self.connections[stale], at))
+                ended.append(self.end(self.connections[stale], at))
         self.connections[row.id] = row
         return ended
 
@@ -211,15 +215,15 @@ class Registry:
         row = self.connections.get(command.connection)
         if row is None or command.session < row.session or not row.live:
             return []
-        return [self._end(replace(row, session=command.session), at)]
+        return [self.end(replace(row, session=command.session), at)]
 
     def removed(self, connection: str, app: str, at: Place) -> list[Connection]:
         """End a connection at a backend's word."""
         row = self.connections.get(connection)
-        return [self._end(row, at)] if row is not None and row.live and row.app == app else []
+        return [self.end(row, at)] if row is not None and row.live and row.app == app else []
 
     def gateway_lost(self, gateway: str, at: Place) -> list[Connection]:
-        """Note that a gateway holds no lease; end its connections that can't resume.
+        """Note that a gateway holds no lease; return its connections that can't resume, which are to be ended.
 
         It is noted also where it has no connections: presence has fewer than rooms, and both must see its grace end
         at the same place in the log.
@@ -228,7 +232,7 @@ class Registry:
             return []
         self.lost[gateway] = LostGateway(gateway, at.time)
         here = [self.connections[id_] for id_ in sorted(self.connections.of_gateway.get(gateway, ()))]
-        return [self._end(row, at) for row in here if not row.resumable]
+        return [row for row in here if not row.resumable]
 
     def gateway_back(self, gateway: str) -> None:
         """Note that the gateway was only asleep."""
@@ -236,20 +240,25 @@ class Registry:
             del self.lost[gateway]
 
     def tick(self, at: Place) -> list[Connection]:
-        """End what a lost gateway still held when the grace was over."""
-        ended = []
+        """Return what a lost gateway still held when the grace was over, which is to be ended.
+
+        The gateway is then no longer known as lost. If it has connections still, because their end failed, it will be
+        found without a lease again, and they are tried again.
+        """
+        due = []
         for gateway, lost in sorted(self.lost.rows(), key=_key):
             if at.time - lost.since >= GRACE_MS:
                 here = sorted(self.connections.of_gateway.get(gateway, ()))
-                ended += [self._end(self.connections[id_], at) for id_ in here]
+                due += [self.connections[id_] for id_ in here]
                 del self.lost[gateway]
-        return ended
+        return due
 
-    def all_ended(self, at: Place) -> list[Connection]:
-        """End every connection: the log that they came from is gone."""
-        return [self._end(row, at) for _, row in sorted(self.connections.rows(), key=_key) if row.live]
+    def living(self) -> list[Connection]:
+        """Return every connection that lives, which are to be ended when the log that they came from is gone."""
+        return [row for _, row in sorted(self.connections.rows(), key=_key) if row.live]
 
-    def _end(self, row: Connection, at: Place) -> Connection:
+    def end(self, row: Connection, at: Place) -> Connection:
+        """End a connection."""
         ended = replace(row, closed_at=at.time)
         self.connections[row.id] = ended
         return ended

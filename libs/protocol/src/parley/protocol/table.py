@@ -65,11 +65,15 @@ class Table(Generic[Key, Row]):
         """The event is done: what it changed stays."""
         self._before.clear()
 
-    def undo(self) -> None:
-        """The event failed: put back what it changed."""
-        for key, old in reversed(self._before):
+    def mark(self) -> int:
+        """Return how much this event has changed so far, to `undo` no more than what it changes from here on."""
+        return len(self._before)
+
+    def undo(self, mark: int = 0) -> None:
+        """The event failed, or the part of it that began at *mark*: put back what it changed."""
+        for key, old in reversed(self._before[mark:]):
             self._put(key, old)
-        self._before.clear()
+        del self._before[mark:]
 
     def take_changes(self) -> dict[Key, Row | None]:
         """Return what has changed since the last call: the row as it is now, None if it is gone."""

@@ -153,7 +153,7 @@ class Session:
         return Publish((self._home,), command)
 
     def resume(self, attempt: str, connection: str, count: int | None = None) -> Publish:
-        """Ask the home of an earlier *connection* to let this client go on with it; *count* is its own for the attempt."""
+        """Ask the home of *connection* to let this client go on with it; *count* is its own number of the attempt."""
         home = home_of(connection, self._rules.partitions)
         assert home is not None  # the token that named it is ours
         command = Resume(app=self._identity.app, connection=connection, session=0, attempt=attempt, count=count)

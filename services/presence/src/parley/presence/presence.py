@@ -16,7 +16,7 @@ from parley.protocol import events
 from parley.protocol.codes import CloseCode, ErrorCode
 from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.ids import home_of
-from parley.protocol.outputs import Fact, Output, Reply
+from parley.protocol.outputs import Apart, Fact, Output, Reply
 from parley.protocol.registry import Connection
 from parley.protocol.table import Table
 
@@ -77,11 +77,11 @@ class Presence:
                 ended = registry.removed(command.connection, command.app, at)
                 yield from self._ended(ended, "removed", CloseCode.REMOVED, at)
             case c.GatewayLost():
-                yield from self._ended(registry.gateway_lost(command.gateway, at), "disconnected", _UNSEEN, at)
+                yield from self._end(registry.gateway_lost(command.gateway, at), "disconnected", at)
             case c.GatewayBack():
                 registry.gateway_back(command.gateway)
             case c.Tick():
-                yield from self._ended(registry.tick(at), "expired", _UNSEEN, at)
+                yield from self._end(registry.tick(at), "expired", at)
             case _:
                 pass  # messages are none of ours
 
@@ -102,11 +102,9 @@ class Presence:
     def log_lost(self, at: Place) -> Iterator[Output]:
         """Close what is held: nobody can say any more what became of it."""
         registry = self.rows.registry
-        live = [row for _, row in registry.connections.rows() if row.live]
-        ended = [gone for row in live for gone in registry.removed(row.id, row.app, at)]
         for gateway in list(registry.lost):
             registry.gateway_back(gateway)
-        yield from self._ended(ended, "disconnected", _UNSEEN, at)
+        yield from self._end(registry.living(), "disconnected", at)
 
     def _opened(self, command: c.Opened, at: Place) -> Iterator[Output]:
         yield from self._ended(self.rows.registry.opened(command, at), "replaced", CloseCode.REPLACED, at)
@@ -194,6 +192,14 @@ class Presence:
             ),
             subject=row.id,
         )
+
+    def _end(self, due: list[Connection], reason: c.Reason, at: Place) -> Iterator[Output]:
+        """End connections of a gateway that cannot speak for them, each for itself."""
+        for row in due:
+            yield Apart(self._ends(row, reason, at))
+
+    def _ends(self, row: Connection, reason: c.Reason, at: Place) -> Iterator[Output]:
+        yield from self._ended([self.rows.registry.end(row, at)], reason, _UNSEEN, at)
 
     def _ended(self, rows: list[Connection], reason: c.Reason, code: int, at: Place) -> Iterator[Output]:
         """Make the ends of connections known, in an order that does not depend on how they came into memory."""

@@ -12,7 +12,7 @@ from parley.protocol import events, says
 from parley.protocol import requests as ask
 from parley.protocol.codes import CloseCode, ErrorCode
 from parley.protocol.envelope import CloudEvent, Place
-from parley.protocol.outputs import Deliver, Fact, Output, Reply
+from parley.protocol.outputs import Apart, Deliver, Fact, Output, Reply
 from parley.protocol.registry import Connection
 from parley.protocol.table import Table
 from parley.rooms import calls, membership, post, talk
@@ -78,14 +78,13 @@ class Rooms:
             case c.Remove() as command:
                 yield from self._remove(command, at)
             case c.GatewayLost(gateway=gateway):
-                ended = rows.registry.gateway_lost(gateway, at)
-                yield from self._ended(ended, "disconnected", CloseCode.RESTART, at)
+                yield from self._end(rows.registry.gateway_lost(gateway, at), "disconnected", at)
             case c.GatewayBack(gateway=gateway):
                 rows.registry.gateway_back(gateway)
             case c.Tick():
-                yield from self._ended(rows.registry.tick(at), "expired", CloseCode.RESTART, at)
-                yield from talk.unanswered(rows, at)
-                yield from post.undelivered(rows, at)
+                yield from self._end(rows.registry.tick(at), "expired", at)
+                yield Apart(talk.unanswered(rows, at))
+                yield Apart(post.undelivered(rows, at))
             case c.PostToConnection() as command:
                 yield from talk.post_to_connection(rows, command)
             case c.PostToRoom() as command:
@@ -100,7 +99,7 @@ class Rooms:
 
     def log_lost(self, at: Place) -> Iterator[Output]:
         """Close every connection, and so every room: the log that they came from is gone."""
-        yield from self._ended(self.rows.registry.all_ended(at), "disconnected", CloseCode.RESTART, at)
+        yield from self._end(self.rows.registry.living(), "disconnected", at)
 
     def failed(self, event: CloudEvent[c.AnyCommand], at: Place, error: Exception) -> Iterator[Output]:
         """Return what is said of a command whose rule raised: an error to its sender, and a public event."""
@@ -223,6 +222,14 @@ class Rooms:
         if command.reply:
             missing = {"code": ErrorCode.NOT_FOUND, "message": "That connection is no member of this room."}
             yield Reply(command.reply, {"ok": True} if found else missing)
+
+    def _end(self, due: list[Connection], reason: c.Reason, at: Place) -> Iterator[Output]:
+        """End connections of a gateway that cannot speak for them, each for itself."""
+        for row in due:
+            yield Apart(self._ends(row, reason, at))
+
+    def _ends(self, row: Connection, reason: c.Reason, at: Place) -> Iterator[Output]:
+        yield from self._ended([self.rows.registry.end(row, at)], reason, CloseCode.RESTART, at)
 
     def _ended(self, ended: list[Connection], reason: c.Reason, code: CloseCode, at: Place) -> Iterator[Output]:
         """Take connections, that ended without their gateway's doing, out of their rooms, and have them closed."""
