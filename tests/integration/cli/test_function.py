@@ -82,6 +82,14 @@ HANDLERS = """
         count -= 1
         return most
 
+    async def alone_too(event, context):
+        global count
+        count += 1
+        most = count
+        await asyncio.sleep(0.02)
+        count -= 1
+        return most
+
     def gate(event, context):
         Path(f"begun-{event}").touch()
         while not Path("open").exists():
@@ -133,8 +141,9 @@ async def test_as_many_at_once_as_it_says(nats_url: str, folder: Path, handler: 
     assert [answer.error for answer in answers] == [None] * 3
 
 
-async def test_one_at_a_time_unless_it_says_otherwise(nats_url: str, folder: Path) -> None:
-    async with function(nats_url, folder, "app:alone") as served:
+@pytest.mark.parametrize("handler", ["alone", "alone_too"])
+async def test_one_at_a_time_unless_it_says_otherwise(nats_url: str, folder: Path, handler: str) -> None:
+    async with function(nats_url, folder, f"app:{handler}") as served:
         answers = await asyncio.gather(*(served.ask() for _ in range(20)))
 
     assert {answer.result for answer in answers} == {1}

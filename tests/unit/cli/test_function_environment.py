@@ -2,21 +2,22 @@
 
 from pathlib import Path
 
+import certifi
 import pytest
 
-from parley.cli.function.environment import ENDPOINT, lambda_environment
+from parley.cli.function.environment import ENDPOINT, bundle, lambda_environment
 
 DOOR = "http://127.0.0.1:8080"
 
 
 def found(
-    tmp_path: Path, environ: dict[str, str] | None = None, *, front_door: str | None = DOOR, development: bool = True
+    tmp_path: Path, environ: dict[str, str] | None = None, *, endpoint: str | None = DOOR, development: bool = True
 ) -> dict[str, str]:
     home = {"HOME": str(tmp_path)}
-    return lambda_environment(home | (environ or {}), "src/app:handler", front_door=front_door, development=development)
+    return lambda_environment(home | (environ or {}), "src/app:handler", endpoint=endpoint, development=development)
 
 
-def test_sdks_post_to_the_front_door_and_may_sign_with_anything(tmp_path: Path) -> None:
+def test_sdks_post_to_the_endpoint_and_may_sign_with_anything(tmp_path: Path) -> None:
     environ = found(tmp_path)
 
     assert environ[ENDPOINT] == DOOR
@@ -61,4 +62,12 @@ def test_a_file_with_credentials_is_one(tmp_path: Path) -> None:
 
 def test_no_credentials_are_made_up_outside_of_development_or_for_a_parley_elsewhere(tmp_path: Path) -> None:
     assert "AWS_ACCESS_KEY_ID" not in found(tmp_path, development=False)
-    assert {"AWS_ACCESS_KEY_ID", ENDPOINT}.isdisjoint(found(tmp_path, front_door=None))
+    assert {"AWS_ACCESS_KEY_ID", ENDPOINT}.isdisjoint(found(tmp_path, endpoint=None))
+
+
+def test_who_trusts_parley_still_trusts_everybody_else(tmp_path: Path) -> None:
+    """What AWS_CA_BUNDLE names replaces what SDKs trust by themselves."""
+    root = tmp_path / "root.pem"
+    root.write_text("-----BEGIN CERTIFICATE-----\n")
+
+    assert bundle(root) == Path(certifi.where()).read_bytes() + b"\n-----BEGIN CERTIFICATE-----\n"

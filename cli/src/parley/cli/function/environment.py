@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import certifi
+
 ENDPOINT: Final = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
 """Where AWS's SDKs post to connections."""
+AUTHORITIES: Final = "AWS_CA_BUNDLE"
+"""File with the certificates that they trust."""
 REGION: Final = "us-east-1"
 CREDENTIALS: Final = (
     "AWS_ACCESS_KEY_ID",
@@ -18,10 +22,10 @@ CREDENTIALS: Final = (
 
 
 def lambda_environment(
-    environ: Mapping[str, str], handler: str, *, front_door: str | None, development: bool
+    environ: Mapping[str, str], handler: str, *, endpoint: str | None, development: bool
 ) -> dict[str, str]:
     """
-    Return the environment of a copy of *handler*; *front_door* is that of the Parley which runs here, if one does.
+    Return the environment of a copy of *handler*; *endpoint* is where the Parley that runs here takes posts, if any.
 
     AWS's SDKs sign with whatever key they find, but refuse to speak without one. In development mode Parley takes any,
     so there is one.
@@ -42,11 +46,16 @@ def lambda_environment(
         "TZ": "UTC",
         "PYTHONUNBUFFERED": "1",  # what is printed is to be seen at once
     }
-    if front_door:
-        found[ENDPOINT] = front_door
+    if endpoint:
+        found[ENDPOINT] = endpoint
         if development and not _has_credentials(environ):
             found |= {"AWS_ACCESS_KEY_ID": "parley", "AWS_SECRET_ACCESS_KEY": "development"}
     return found | {name: value for name, value in environ.items() if value}
+
+
+def bundle(root: Path) -> bytes:
+    """Return the authorities that everybody trusts, and *root*: what AWS_CA_BUNDLE names is all that SDKs trust."""
+    return Path(certifi.where()).read_bytes() + b"\n" + root.read_bytes()
 
 
 def _has_credentials(environ: Mapping[str, str]) -> bool:

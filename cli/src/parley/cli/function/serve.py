@@ -3,9 +3,11 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Final
 
 import nats.errors
@@ -15,14 +17,15 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from parley.cli.function.answer import TOO_LARGE, TOO_MANY, Answer, failure
-from parley.cli.function.copies import copies
+from parley.cli.function.copies import Work, copies
 from parley.cli.function.copy import Function
-from parley.cli.function.environment import lambda_environment
+from parley.cli.function.environment import AUTHORITIES, bundle, lambda_environment
 from parley.cli.function.line import Line, Request
 from parley.cli.instance import Instance, nats_of_instance
 from parley.cli.problem import Problem
 from parley.cli.settings import Settings
 from parley.kit import logs
+from parley.kit.apps import AppsError, apps
 from parley.kit.telemetry import accepted, messaging, telemetry
 from parley.protocol import subjects
 
@@ -106,27 +109,46 @@ async def _serve(wanted: Wanted, settings: Settings, url: str, listening: Mappin
     _log.info("stopped")
 
 
-def _handlers(
-    wanted: Wanted,
-    settings: Settings,
-    concurrency: int,
-    line: Line,
-    work: Callable[[Request, Callable[[Request], Awaitable[Answer]]], Awaitable[None]],
-) -> AbstractAsyncContextManager[None]:
-    """Return what answers the events."""
+@asynccontextmanager
+async def _handlers(
+    wanted: Wanted, settings: Settings, concurrency: int, line: Line, work: Work
+) -> AsyncIterator[None]:
+    """Have the events of *line* answered while the block runs."""
     if wanted.is_address:
         from parley.cli.function.address import address  # noqa: PLC0415 - an HTTP library takes its time to import
 
-        return address(wanted.handler, concurrency, wanted.timeout, line, work)
+        async with address(wanted.handler, concurrency, wanted.timeout, line, work):
+            yield
+        return
+    with _environment(wanted, settings) as environment:
+        function = Function(wanted.handler, environment, concurrency, wanted.timeout)
+        async with copies(function, wanted.copies, line, work):
+            yield
+
+
+@contextmanager
+def _environment(wanted: Wanted, settings: Settings) -> Iterator[dict[str, str]]:
+    """Give the environment of the copies, for as long as the file is there that it may name."""
+    development = settings.mode == "development"
     instance = Instance(settings.data)
     state = instance.read() if instance.runs else None
-    environment = lambda_environment(
-        os.environ,
-        wanted.handler,
-        front_door=state.front_door if state else None,
-        development=settings.mode == "development",
-    )
-    return copies(Function(wanted.handler, environment, concurrency, wanted.timeout), wanted.copies, line, work)
+    endpoint = state.front_door + _path(wanted.app, development=development) if state else None
+    environment = lambda_environment(os.environ, wanted.handler, endpoint=endpoint, development=development)
+    with NamedTemporaryFile(suffix=".pem") as file:
+        if state and state.root_certificate:
+            file.write(bundle(Path(state.root_certificate)))
+            file.flush()
+            environment.setdefault(AUTHORITIES, file.name)
+        yield environment
+
+
+def _path(app: str, *, development: bool) -> str:
+    """Return where *app* is at the front door; of an endpoint's query, SDKs send nothing."""
+    try:
+        declared = apps(os.environ.get("PARLEY_APPS", ""), development=development)
+    except AppsError as error:
+        raise Problem(str(error)) from None
+    return next(iter(declared.named(app).paths), "")
 
 
 class _Desk:
