@@ -6,9 +6,10 @@ import msgspec
 
 from parley.gateway.deliveries import PER_MESSAGE, Deliveries
 from parley.gateway.websocket import HEADROOM
+from parley.protocol.apps import App
 from parley.protocol.codes import ErrorCode
 from parley.protocol.dialects import Dialect
-from parley.protocol.dialects.apigw import ApiGateway
+from parley.protocol.dialects.apigw import Workshop
 from parley.protocol.dialects.parley_v1 import ParleyV1
 from parley.protocol.envelope import CloudEvent
 from parley.protocol.outputs import Deliveries as Batch
@@ -23,8 +24,8 @@ class Client:
         self.session = self
         self.dialect = dialect
         self.number = 1
-        self.frames: list[Any] = []
         self.since = 0
+        self.frames: list[Any] = []
         self.out_of: list[str] = []
 
     def is_out_of(self, room: str) -> None:
@@ -35,7 +36,7 @@ class Client:
         self.frames.append(msgspec.json.decode(frame) if frame.startswith(b"{") else frame.decode())
 
 
-V1, APIGW = ParleyV1(), ApiGateway()
+V1, APIGW = ParleyV1(), Workshop(App())
 
 
 def told(sequence: int, index: int, say: AnySay, *to: str, source: str = "rooms") -> CloudEvent[Told]:

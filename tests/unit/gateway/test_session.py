@@ -9,10 +9,11 @@ from parley.gateway.flow import Rate
 from parley.gateway.session import REPEAT_SECONDS, Action, Check, HangUp, Publish, Rules, Say, Session
 from parley.kit.identity import Identity
 from parley.protocol import ids
+from parley.protocol.apps import App
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import Asked, Closed, Moved, Opened, PresenceSet, Profile
 from parley.protocol.dialects import Dialect
-from parley.protocol.dialects.apigw import ApiGateway
+from parley.protocol.dialects.apigw import Workshop
 from parley.protocol.dialects.parley_v1 import ParleyV1
 from parley.protocol.says import Attached
 
@@ -155,7 +156,6 @@ def test_a_room_too_many_is_refused_and_leaving_makes_room() -> None:
     assert published(receive(mine, '{"action":"join","room":"c"}'))
 
 
-@pytest.mark.parametrize(
 def test_rooms_that_were_joined_before_a_resume_count() -> None:
     mine = session(rooms=3)
     mine.resumed(ID, Attached(partition=3, session=2, rooms=("a",)))
@@ -187,6 +187,7 @@ def test_a_ref_that_is_used_anew_later_is_another_request() -> None:
     assert published(receive(mine, '{"action":"join","room":"b","ref":"8"}', NOW + REPEAT_SECONDS - 1))
 
 
+@pytest.mark.parametrize(
     ("frame", "code"),
     [
         ("nonsense", "bad_frame"),
@@ -280,14 +281,14 @@ def test_a_fresh_token_of_somebody_else_is_refused() -> None:
 
 
 def test_a_client_of_api_gateway_does_not_come_back() -> None:
-    mine, theirs = session(), session(dialect=ApiGateway())
+    mine, theirs = session(), session(dialect=Workshop(App()))
 
     assert [mine.comes_back(code) for code in (1000, 1001, 1005, 1006, 1012, 4008)] == [False, False, *[True] * 4]
     assert not theirs.comes_back(1006)
 
 
 def test_moving_to_another_room_leaves_the_first() -> None:
-    mine = session(dialect=ApiGateway())
+    mine = session(dialect=Workshop(App()))
     receive(mine, '{"action":"joinRoom","roomId":"a"}')
 
     leave, join = receive(mine, '{"action":"joinRoom","roomId":"b"}')
@@ -300,7 +301,7 @@ def test_moving_to_another_room_leaves_the_first() -> None:
     assert join.command.capacity == 1000
 
 
-@given(st.binary(max_size=200), st.sampled_from([ParleyV1(), ApiGateway()]))
+@given(st.binary(max_size=200), st.sampled_from([ParleyV1(), Workshop(App())]))
 def test_no_frame_does_worse_than_be_refused(frame: bytes, dialect: Dialect) -> None:
     session(dialect=dialect).receive(frame, NOW, 0)
 
@@ -314,7 +315,7 @@ def test_no_frame_does_worse_than_be_refused(frame: bytes, dialect: Dialect) -> 
             max_leaves=5,
         ),
     ),
-    st.sampled_from([ParleyV1(), ApiGateway()]),
+    st.sampled_from([ParleyV1(), Workshop(App())]),
 )
 def test_no_object_does_worse_than_be_refused(frame: dict[str, object], dialect: Dialect) -> None:
     session(dialect=dialect).receive(msgspec.json.encode(frame), NOW, 0)

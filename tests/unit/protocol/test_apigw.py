@@ -9,11 +9,12 @@ from msgspec import Raw
 
 from parley.protocol import requests as ask
 from parley.protocol import says
+from parley.protocol.apps import App, Route
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.dialects import NOBODY, Misunderstood
-from parley.protocol.dialects.apigw import ApiGateway
+from parley.protocol.dialects.apigw import ApiGateway, Workshop
 
-DIALECT = ApiGateway()
+DIALECT = Workshop(App())
 
 
 def decode(frame, conversation=None):
@@ -200,3 +201,40 @@ def test_a_gone_target_is_told_to_its_sender():
     assert frame["message"] == "Gone"
     assert frame["connectionId"] == "me="
     assert set(frame) == {"message", "connectionId", "requestId"}
+
+
+class TestRoutesOfItsOwn:
+    def test_a_route_is_found_by_its_key_and_gets_the_frame_as_it_came(self):
+        app = App(routes={"sendMessage": Route(nats=True), "$connect": Route(nats=True)})
+        frame = b'{"action":"sendMessage","n": 1.10}'
+
+        seat = ApiGateway(app).conversation(NOBODY)
+        assert seat.decode(frame) == (ask.Invoke(route="sendMessage", body=frame.decode()),)
+
+    @pytest.mark.parametrize(
+        "frame", [b"no json", b'{"action":"other"}', b'{"action":"$connect"}', b'{"action":"$disconnect"}', b"7"]
+    )
+    def test_what_matches_none_goes_to_the_default_route(self, frame):
+        app = App(routes={key: Route(nats=True) for key in ("$connect", "$disconnect", "$default")})
+
+        seat = ApiGateway(app).conversation(NOBODY)
+        assert seat.decode(frame) == (ask.Invoke(route="$default", body=frame.decode()),)
+
+    def test_without_a_default_it_is_forbidden(self):
+        seat = ApiGateway(App(routes={"$connect": Route(nats=True)})).conversation(NOBODY)
+
+        with pytest.raises(Misunderstood) as misunderstood:
+            seat.decode(b'{"action":"$connect"}')
+        assert misunderstood.value.code == ErrorCode.UNKNOWN_ACTION
+
+    def test_its_own_route_comes_before_a_built_in_one(self):
+        seat = Workshop(App(routes={"joinRoom": Route(nats=True)})).conversation(NOBODY)
+
+        assert seat.decode(b'{"action":"joinRoom"}') == (ask.Invoke(route="joinRoom", body='{"action":"joinRoom"}'),)
+
+    def test_an_app_may_select_its_routes_otherwise(self):
+        app = App(route_selection_expression="$request.body.type", routes={"hi": Route(nats=True)})
+
+        frame = '{"type":"hi"}'
+        seat = ApiGateway(app).conversation(NOBODY)
+        assert seat.decode(frame.encode()) == (ask.Invoke(route="hi", body=frame),)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parley.protocol.apps import App
 from parley.protocol.codes import ErrorCode
-from parley.protocol.dialects import Misunderstood
+from parley.protocol.dialects import NOBODY, Misunderstood
 from parley.protocol.dialects.apigw import Workshop
 from parley.protocol.dialects.parley_v1 import ParleyV1
 from parley.protocol.nesting import MAX_NESTING, too_deep
@@ -60,7 +61,7 @@ def test_looking_takes_no_time(text: bytes) -> None:
 @pytest.mark.parametrize("levels", [MAX_NESTING + 1, 900, 990, 100_000])
 def test_no_dialect_takes_it(levels: int) -> None:
     """An owner has less stack left than the gateway: it would stumble over the frame on every replica in turn."""
-    for decode in (ParleyV1().decode, Workshop().decode):
+    for decode in (ParleyV1().decode, Workshop(App()).conversation(NOBODY).decode):
         for frame in (b'{"action":"send","room":"r","data":%b}', b'{"action":"negotiate","to":"c","data":%b}'):
             with pytest.raises(Misunderstood) as refusal:
                 decode(frame % nested(levels))

@@ -97,6 +97,7 @@ def test_data_keeps_the_bytes_that_the_client_wrote():
         ({"action": "send", "room": "r"}, ErrorCode.BAD_REQUEST),
         ({"action": "presence", "availability": "inCall"}, ErrorCode.BAD_REQUEST),
         ({"action": "chat", "room": "r", "id": "", "text": "t"}, ErrorCode.BAD_REQUEST),
+        ({"action": "chat", "room": "r", "id": "1", "text": "a\0"}, ErrorCode.BAD_REQUEST),
         ({"action": "ping", "ref": 3}, ErrorCode.BAD_REQUEST),
         ({"action": "ping", "ref": "x" * 65}, ErrorCode.BAD_REQUEST),
     ],

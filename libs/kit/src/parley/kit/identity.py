@@ -73,6 +73,12 @@ class Identity(Struct, frozen=True, kw_only=True):
         )
 
     @classmethod
+    def guest(cls, app: str, subject: str | None) -> Self:
+        """Return somebody whom an app's own authorizer has let in, to do what connections do and administer nothing."""
+        rooms = {"*": frozenset[str]({"join", "send", "history"})}
+        return cls(app=named(app), subject=subject, rooms=rooms, direct=True, presence=True, metadata=True)
+
+    @classmethod
     def claimed(cls, claims: Claims) -> Self:
         """Return who *claims* are about. Their signature and their times are checked already."""
         return cls(

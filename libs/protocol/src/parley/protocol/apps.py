@@ -66,8 +66,8 @@ class Authorizer(Integration, frozen=True, kw_only=True):
 class App(Declared, frozen=True, kw_only=True):
     """An app: a tenant, with its own rooms and clients."""
 
-    profile: ProfileName = "apigw"
-    """Which clients it serves."""
+    profile: ProfileName | None = None
+    """Which clients it serves; if left out `workshop`, or `apigw` for an app with routes of its own."""
     paths: tuple[Path, ...] = ()
     """Where its clients connect, besides anywhere with `?app=`; below each a stage is taken too."""
     stage: Text = "production"
@@ -79,14 +79,20 @@ class App(Declared, frozen=True, kw_only=True):
     routes: dict[Text, Route] = {}
     """Routes of the app's own by key, `$connect`, `$disconnect` and `$default` among them. They come before the
     profile's built-in ones."""
-    authorizer: Authorizer | Literal["AWS_IAM"] | None = None
-    """Who decides about a connection of API Gateway's clients; else the token does, as everywhere."""
+    authorizer: Authorizer | Literal["AWS_IAM", "NONE"] | None = None
+    """Who decides about a connection of API Gateway's clients: an authorizer, a signature with one of the access keys,
+    or nobody (then `$connect` may still refuse); if left out a token does, as everywhere."""
     stage_variables: dict[Text, str] = {}
     """Told to integrations."""
     access_keys: dict[Text, Text] = {}
     """AWS-style keys by id, with their secrets: for `@connections`, `AWS_IAM` and Kinesis."""
     key: Text = "peerjs"
     """With PeerJS: what its clients name as their key."""
+
+    @property
+    def served(self) -> ProfileName:
+        """The profile that holds."""
+        return self.profile or ("apigw" if self.routes else "workshop")
 
     def problems(self) -> list[str]:
         """Return what is wrong with it, a clause each."""

@@ -151,6 +151,15 @@ class Ping(Request, kw_only=True, frozen=True, tag="ping"):
     """Is anybody there? Answered by the gateway itself."""
 
 
+class Invoke(Request, kw_only=True, frozen=True, tag="invoke"):
+    """A frame for a route of the app's own: the gateway calls what is behind it."""
+
+    route: str
+    """The route's key, as the app declares it."""
+    body: str
+    """The frame as it came."""
+
+
 RoomRequest = Join | Leave | Send | Chat | Relay | Publish
 """Requests whose key is the room."""
 
@@ -160,5 +169,5 @@ BoxRequest = Register | Release | Letter
 AnyRequest = RoomRequest | BoxRequest | Signal | SetPresence
 """Requests that go through the log."""
 
-ClientRequest = AnyRequest | RefreshToken | Ping
+ClientRequest = AnyRequest | RefreshToken | Ping | Invoke
 """What a dialect may yield."""

@@ -9,6 +9,7 @@ from time import monotonic
 import structlog
 
 from parley.gateway.activity import answering
+from parley.gateway.backend import serving
 from parley.gateway.connections import Connections
 from parley.gateway.deliveries import PER_MESSAGE, Deliveries
 from parley.gateway.flow import Rate
@@ -90,7 +91,6 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
     deliveries = Deliveries(connections.find, lives.obey, (stored + 1) * PER_MESSAGE - 1)
     weather = Weather(ingress, lives)
     origins = Origins(settings.origins, development=settings.development)
-    reception = Reception(declared, lives, tokens, resume, origins, _rules(settings))
     async with (
         asking(bus, "gateway", settings.partitions) as ask,
         answering(bus, writer.name, lives),
@@ -104,13 +104,21 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
         background(_deliver(reader, deliveries), name="deliveries"),
         background(weather.run(), name="weather"),
         background(returns.run(), name="returns"),
-        websocket_server(settings.host, settings.port, reception.decide, _limits(settings)) as server,
+        serving(bus, declared) as backends,
+        websocket_server(
+            settings.host,
+            settings.port,
+            Reception(declared, backends, lives, tokens, resume, origins, _rules(settings)).decide,
+            _limits(settings),
+        ) as server,
     ):
+        seconds = 0.0  # unless we end of our own will, a part of us has failed, and nobody should stay
         try:
             async with probes.ready({"nats": bus.check, "log": weather.check, "keys": tokens.missing}):
                 yield server
+            seconds = settings.drain_seconds
         finally:
-            await _leave(server, lives, settings.drain_seconds)
+            await _leave(server, lives, seconds)
 
 
 async def _leave(server: Server, lives: Lives, seconds: float) -> None:

@@ -7,7 +7,8 @@ from typing import Final, Protocol
 import structlog
 from msgspec import Struct
 
-from parley.gateway.session import Action, Check, HangUp, Publish, Say, Session
+from parley.gateway.backend import Backend
+from parley.gateway.session import Action, Call, Check, HangUp, Publish, Say, Session
 from parley.gateway.websocket import HEADROOM, WebSocket
 from parley.kit import telemetry
 from parley.kit.bus import TooLargeError
@@ -62,6 +63,7 @@ class Connection:
     """One client, as the rest of the gateway sees it; the listener of its socket."""
 
     __slots__ = (
+        "_backend",
         "_held",
         "_lives",
         "_ordered",
@@ -78,7 +80,15 @@ class Connection:
         "socket",
     )
 
-    def __init__(self, session: Session, lives: Lives, address: str, agent: str, back: Back | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        lives: Lives,
+        address: str,
+        agent: str,
+        back: Back | None = None,
+        backend: Backend | None = None,
+    ) -> None:
         self.id = session.connection
         self.session = session
         self.address = address
@@ -89,6 +99,7 @@ class Connection:
         self.opened_at = self.active_at = time()  # it is active when it says something, or a backend posts to it
         self.frames_in = 0
         self.frames_out = 0
+        self._backend = backend  # the app's own routes, if it has some
         self._lives = lives
         self._held: list[tuple[int, bytearray]] | None = []  # what came for it before it was live
         self._ordered: Reason | None = None  # why somebody else ended it
@@ -103,6 +114,8 @@ class Connection:
     def connected(self, socket: WebSocket) -> None:
         """The handshake is answered."""
         self.socket = socket
+        if self._backend is not None:
+            self._backend.say = self.say
         self._lives.arrived(self)
 
     def received(self, text: bytes) -> None:
@@ -125,9 +138,11 @@ class Connection:
         """An interval of the heartbeat has passed."""
         self.perform(self.session.looked_at(time()))
 
-    def closed(self, code: int, reason: str) -> None:  # noqa: ARG002 - the listener's signature
+    def closed(self, code: int, reason: str) -> None:
         """The socket is gone."""
         self.socket = None
+        if self._backend is not None:
+            self._backend.closed(code, reason)
         self._lives.left(self, code, self._ordered)
 
     # to the socket
@@ -142,6 +157,9 @@ class Connection:
                     self.say(frame)
                 case Check():
                     self._lives.check(self, action)
+                case Call():
+                    assert self._backend is not None  # the app has routes
+                    self._backend.message(action)
                 case HangUp(code=code, reason=reason):
                     self.hang_up(code, reason)
 

@@ -25,6 +25,9 @@ from parley.gateway.wire import Lingering
 
 log = structlog.get_logger(__name__)
 
+PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+"""What each status is called; an app may refuse with any."""
+
 END: Final = b"\r\n\r\n"
 READ_BUFFER: Final = 2048
 """picows' buffer at the start; it grows with what is received. 2048 is its smallest."""
@@ -85,8 +88,7 @@ class Door(asyncio.Protocol):
         """Somebody knocks."""
         self._tcp = transport
         self._doors.add(self)
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._limits.handshake_seconds, self._too_slow)
+        self._wait(self._limits.handshake_seconds)
 
     def data_received(self, data: bytes) -> None:
         """Collect the head; when it is whole, stop reading and have it decided."""
@@ -107,6 +109,7 @@ class Door(asyncio.Protocol):
             self._answer(_with_upgrade(Refuse(bad.status, bad.message)))
             return
         self._tcp.pause_reading()
+        self._wait(self._limits.decision_seconds)
         self._deciding = asyncio.get_running_loop().create_task(self._await_decision(request))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -174,10 +177,15 @@ class Door(asyncio.Protocol):
             self._deciding.cancel()
             self._deciding = None
             self._answer(Refuse(503, "The decision about this connection takes too long. Try again."))
-            self._timer = asyncio.get_running_loop().call_later(self._limits.close_seconds, self._too_slow)
+            self._wait(self._limits.close_seconds)
         else:
             self._answer(Refuse(408, "The request did not arrive in time."))
-            self._timer = asyncio.get_running_loop().call_later(self._limits.close_seconds, self._too_slow)
+            self._wait(self._limits.close_seconds)
+
+    def _wait(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._too_slow)
 
     def _shut(self) -> None:
         self._doors.discard(self)
@@ -206,7 +214,7 @@ def _with_upgrade(refuse: Refuse) -> Refuse:
 def _response(refuse: Refuse) -> bytes:
     body = msgspec.json.encode({"message": refuse.message}) + b"\n"
     lines = [
-        f"HTTP/1.1 {refuse.status} {HTTPStatus(refuse.status).phrase}",
+        f"HTTP/1.1 {refuse.status} {PHRASES.get(refuse.status, 'Refused')}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         f"Connection: {'close, upgrade' if 'Upgrade' in refuse.headers else 'close'}",

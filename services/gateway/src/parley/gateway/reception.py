@@ -7,6 +7,7 @@ from time import time
 from typing import Final
 from urllib.parse import parse_qsl
 
+from parley.gateway.backend import Backend, Backends, TurnedAway
 from parley.gateway.connection import Back, Connection, Lives
 from parley.gateway.door import Accept, Refuse
 from parley.gateway.head import Request
@@ -16,18 +17,20 @@ from parley.gateway.resume import ResumeTokens
 from parley.gateway.session import Rules, Session
 from parley.gateway.websocket import WebSocket
 from parley.kit.identity import Identity
+from parley.kit.sigv4 import BadSignature, Signed, check_headers, check_query
 from parley.kit.tokens import Tokens
 from parley.protocol import ids
-from parley.protocol.apps import DEFAULT, Apps
+from parley.protocol.apps import DEFAULT, App, Apps, Authorizer
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import Profile
 from parley.protocol.dialects import Dialect, Farewell, Hello
-from parley.protocol.dialects.apigw import ApiGateway
+from parley.protocol.dialects.apigw import ApiGateway, Workshop
 from parley.protocol.dialects.parley_v1 import BEARER, SUBPROTOCOL, ParleyV1, metadata
 from parley.protocol.dialects.profiles import dialect_of
+from parley.protocol.proxy import Caller, Handshake
 
 PARLEY: Final = ParleyV1()
-APIGW: Final = ApiGateway()
+APIGW: Final = Workshop(App())
 
 NUMBER: Final = re.compile(r"[0-9]{1,16}")
 """In the query: the last place that a client has processed, and which attempt to come back this is."""
@@ -54,6 +57,7 @@ class Reception:
     def __init__(
         self,
         apps: Apps,
+        backends: Backends,
         lives: Lives,
         tokens: Tokens,
         resume: ResumeTokens,
@@ -62,6 +66,7 @@ class Reception:
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._apps = apps
+        self._backends = backends
         self._dialects = {name: dialect_of(app) for name, app in apps.items()}
         self._lives = lives
         self._tokens = tokens
@@ -81,29 +86,76 @@ class Reception:
             hello = Hello(request.path, _parameters(request.query))
             app = self._named(hello, ours=ours)
             dialect = dialect if ours else self._dialects.get(app or DEFAULT, APIGW)
-            return Accept(await self._connection(request, hello, app, dialect), chosen)
+            connection, own = await self._connection(request, hello, app, dialect)
+            return Accept(connection, chosen or own)
+        except TurnedAway as away:
+            return Refuse(away.status, away.message)
         except Refusal as refusal:
             farewell = dialect.dismiss(refusal)
             return _refuse(refusal) if farewell is None else Accept(Dismissal(farewell, refusal.code), chosen)
 
-    async def _connection(self, request: Request, hello: Hello, app: str | None, dialect: Dialect) -> Connection:
+    async def _connection(
+        self, request: Request, hello: Hello, app: str | None, dialect: Dialect
+    ) -> tuple[Connection, str | None]:
+        """Return the connection of whoever knocks, and the subprotocol that its app has chosen, if any."""
         headers = request.headers
         if not self._origins.admits(headers.get("origin"), headers["host"]):
             raise Refusal(ErrorCode.NOT_ALLOWED, f"Pages of {headers['origin']} may not connect: see GATEWAY_ORIGINS.")
-        identity = await identify(self._tokens, request, hello, app, dialect)
-        if dialect is not PARLEY:  # a token may name the app
-            dialect = self._dialects.get(identity.app, APIGW)
+        authorizer = self._apps.named(app or DEFAULT).authorizer if isinstance(dialect, ApiGateway) else None
+        identity = None if authorizer else await identify(self._tokens, request, hello, app, dialect)
+        if identity is not None and dialect is not PARLEY:  # a token may name the app
+            app, dialect = identity.app, self._dialects.get(identity.app, APIGW)
         if self._lives.trouble is not None:
             raise self._lives.trouble
+        name = app or DEFAULT if identity is None else identity.app
+        id_ = self._id(name, None if identity is None else identity.subject, hello.query.get("deviceId"))
+        backend = self._backend(name, id_, request) if isinstance(dialect, ApiGateway) else None
+        if identity is None:
+            assert backend is not None  # an app with an authorizer has one
+            identity = Identity.guest(name, await self._let_in(authorizer, backend, request, name))
         profile = _profile(dialect, hello.query, identity)
-        key = f"{identity.subject or ''}/{profile.device_id}" if profile.device_id else None
-        entropy = self._entropy(ids.RANDOM_BYTES)
-        partitions = self._rules.partitions
-        home = ids.partition_of(identity.app, key or entropy.hex(), partitions)
-        connection = ids.connection_id(home, entropy)
-        session = Session(connection, dialect, identity, profile, self._rules, time(), hello)
+        chosen = None if backend is None else await backend.connect(request.subprotocols)
+        session = Session(id_, dialect, identity, profile, self._rules, time(), hello)
         back = self._back(hello.query, identity) if dialect.resumable else None
-        return Connection(session, self._lives, _address(request), headers.get("user-agent", "")[:256], back)
+        agent = headers.get("user-agent", "")[:256]
+        return Connection(session, self._lives, _address(request), agent, back, backend), chosen
+
+    async def _let_in(
+        self, authorizer: Authorizer | str | None, backend: Backend, request: Request, app: str
+    ) -> str | None:
+        """Return whom the app itself lets in; None if it is nobody in particular."""
+        match authorizer:
+            case Authorizer():
+                return (await backend.authorize(authorizer)).principal
+            case "AWS_IAM":
+                return _signer(request, self._apps.named(app))
+            case _:
+                return None
+
+    def _id(self, app: str, subject: str | None, device: str | None) -> str:
+        """Return an id for a new connection: its home is its own, or its subject's on this device."""
+        entropy = self._entropy(ids.RANDOM_BYTES)
+        key = f"{subject or ''}/{device}" if device else entropy.hex()
+        return ids.connection_id(ids.partition_of(app, key, self._rules.partitions), entropy)
+
+    def _backend(self, name: str, connection: str, request: Request) -> Backend | None:
+        """Return what tells the app's own routes of a connection; None if it has none."""
+        app, place = self._apps.named(name), self._apps.at(request.path)
+        if not app.routes and app.authorizer is None:
+            return None
+        stage = place.stage if place is not None else request.path.strip("/")
+        caller = Caller(
+            connection=connection,
+            api=name,
+            stage=stage or app.stage,
+            domain=request.headers["host"],
+            address=_address(request),
+            agent=request.headers.get("user-agent", "")[:256],
+            connected_at=int(time() * 1000),
+            stage_variables=app.stage_variables,
+        )
+        query = tuple(parse_qsl(request.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
+        return Backend(self._backends, app, caller, Handshake(headers=request.headers, query=query))
 
     def _named(self, hello: Hello, *, ours: bool) -> str | None:
         """Return the app that a client names by where it connects, None if it leaves that to its token."""
@@ -157,6 +209,16 @@ class Dismissal:
 
     def closed(self, code: int, reason: str) -> None:
         """That was all."""
+
+
+def _signer(request: Request, app: App) -> str:
+    """Return the access key that has signed a handshake, in its headers or in its query."""
+    signed = Signed("GET", request.path, request.query, request.headers, b"")
+    check = check_query if "X-Amz-Signature=" in request.query else check_headers
+    try:
+        return check(signed, app.access_keys.get, service="execute-api", now=time()).key
+    except BadSignature as bad:
+        raise TurnedAway(403, bad.message) from None
 
 
 def _refuse(refusal: Refusal) -> Refuse:

@@ -80,6 +80,13 @@ class Check(Struct, frozen=True, gc=False):
     ref: str | None
 
 
+class Call(Struct, frozen=True, gc=False):
+    """Call what is behind a route of the app's own."""
+
+    route: str
+    body: str
+
+
 class HangUp(Struct, frozen=True, gc=False):
     """Close the socket."""
 
@@ -87,7 +94,7 @@ class HangUp(Struct, frozen=True, gc=False):
     reason: str
 
 
-Action = Publish | Say | Check | HangUp
+Action = Publish | Say | Check | Call | HangUp
 
 
 class Session:
@@ -293,7 +300,9 @@ class Session:
 
     # requests
 
-    def _asked(self, request: ask.ClientRequest, now: float, place: int, trouble: Refusal | None) -> list[Action]:
+    def _asked(  # noqa: C901 - a case is one request
+        self, request: ask.ClientRequest, now: float, place: int, trouble: Refusal | None
+    ) -> list[Action]:
         match request:
             case ask.Ping(ref=ref):
                 return self._pong(ref, now, place)
@@ -301,6 +310,8 @@ class Session:
                 return [Check(token, ref)]
         if self._identity.expired(int(now * 1000)):
             return [*self._refused(EXPIRED, request.ref), HangUp(CloseCode.TOKEN_EXPIRED, EXPIRED.message)]
+        if isinstance(request, ask.Invoke):
+            return [Call(request.route, request.body)]
         if trouble is not None:
             raise trouble
         match request:

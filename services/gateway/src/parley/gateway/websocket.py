@@ -47,6 +47,8 @@ class Limits(Struct, frozen=True):
     outbound_bytes: int = 1_048_576
     head_bytes: int = 16_384
     handshake_seconds: float = 10
+    decision_seconds: float = 60
+    """For whoever is asked about a connection: an authorizer and then ``$connect`` have 29 s each."""
     close_seconds: float = 5
     """Time for a client to answer our close frame and hang up."""
     heartbeat_seconds: float = 25

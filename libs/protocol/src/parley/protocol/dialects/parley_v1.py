@@ -67,7 +67,7 @@ class ChatFrame(ClientFrame, kw_only=True, frozen=True, tag="chat"):
 
     room: str
     id: Annotated[str, Meta(min_length=1, max_length=128)]
-    text: str
+    text: Annotated[str, Meta(description="Anything but the character U+0000, which history cannot hold.")]
     data: Raw = ask.NULL
 
 
@@ -272,7 +272,7 @@ def _request(said: AnyClientFrame) -> ask.ClientRequest:  # noqa: PLR0911 - one 
             return ask.Send(ref=said.ref, room=name(said.room), data=said.data)
         case ChatFrame():
             id_ = name(said.id, "message")
-            return ask.Chat(ref=said.ref, room=name(said.room), id=id_, text=said.text, data=said.data)
+            return ask.Chat(ref=said.ref, room=name(said.room), id=id_, text=_storable(said.text), data=said.data)
         case JoinFrame():
             return ask.Join(ref=said.ref, room=name(said.room), since=said.since, metadata=metadata(said.metadata))
         case LeaveFrame():
@@ -283,6 +283,13 @@ def _request(said: AnyClientFrame) -> ask.ClientRequest:  # noqa: PLR0911 - one 
             return ask.RefreshToken(ref=said.ref, token=said.token)
         case PingFrame():
             return ask.Ping(ref=said.ref)
+
+
+def _storable(text: str) -> str:
+    """Return the text of chat. What PostgreSQL cannot hold is refused now, or history would say something else."""
+    if "\0" in text:
+        raise Refusal(ErrorCode.BAD_REQUEST, "The text must not contain the character U+0000; put it into `data`.")
+    return text
 
 
 def _misunderstood(frame: bytes, error: Exception) -> Misunderstood:

@@ -5,14 +5,14 @@ from typing import Final
 
 from parley.protocol.apps import App, ProfileName
 from parley.protocol.dialects import Dialect
-from parley.protocol.dialects.apigw import ApiGateway
+from parley.protocol.dialects.apigw import ApiGateway, Workshop
 from parley.protocol.dialects.peerjs import PeerJs
 from parley.protocol.dialects.y_webrtc import YWebrtc
 
 PROFILES: Final[dict[ProfileName, Callable[[App], Dialect]]] = {
-    "apigw": lambda _: ApiGateway(),
-    "workshop": lambda _: ApiGateway(),
-    "yown": lambda _: ApiGateway(),
+    "apigw": ApiGateway,
+    "workshop": Workshop,
+    "yown": Workshop,
     "y-webrtc": lambda _: YWebrtc(),
     "peerjs": lambda app: PeerJs(app.key),
 }
@@ -21,4 +21,4 @@ PROFILES: Final[dict[ProfileName, Callable[[App], Dialect]]] = {
 
 def dialect_of(app: App) -> Dialect:
     """Return the dialect of an app, which serves all its connections."""
-    return PROFILES[app.profile](app)
+    return PROFILES[app.served](app)
