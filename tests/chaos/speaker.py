@@ -282,13 +282,19 @@ class Speaker:
                 if "life" not in member.metadata:
                     self._peers[member.connection_id] = None
         elif asked.action == "join":
-            self._wanted.pop(asked.room, None)
+            if asked.room not in self._here:
+                self._wanted.pop(asked.room, None)
         elif asked.action == "leave" and answer.type == "ok":
             self._here.pop(asked.room, None)
+            if not self._joins(asked.room):  # to join again was refused before it was this one's turn
+                self._wanted.pop(asked.room, None)
         elif asked.action == "leave":
             self._wanted[asked.room] = None
         elif asked.action == "signal" and answer.type == "error":
             self._peers.pop(asked.to, None)
+
+    def _joins(self, room: str) -> bool:
+        return any(asked.action == "join" and asked.room == room for asked in self._unanswered.values())
 
     def _stand(self, frame: Frame) -> None:
         if frame.room in self._here:
