@@ -5,14 +5,19 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 import pytest_asyncio
 from support.eventually import eventually
 from support.instance import REAL, Instance
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from parley.gateway.lease import ASLEEP_SECONDS
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
@@ -102,6 +107,11 @@ async def chats(client: Client, count: int) -> list[str]:
     return found
 
 
+def name_of(gateway: dict[str, Any]) -> str:
+    """Return a gateway's name on the bus."""
+    return str(httpx.get(f"http://{gateway['http']}/v1/internal/connections", timeout=10).json()["gateway"])
+
+
 @pytest.mark.parametrize("where", [0, 1])
 async def test_who_vanished_comes_back_and_has_missed_nothing(gateways: list[str], room: str, where: int) -> None:
     ana, bob = await both(gateways, room)
@@ -167,6 +177,31 @@ async def test_the_later_of_two_who_use_a_token_has_the_connection(gateways: lis
     assert (await thief.ask(action="send", room=room, data=1, ref="1"))["type"] == "ok"
 
 
+async def test_an_attempt_that_was_given_up_takes_nothing_from_a_later_one(
+    two: Instance, gateways: list[str], room: str
+) -> None:
+    """A gateway hears only after a while of a client that is elsewhere by then, and whose old socket still stands."""
+    ana, bob = await both(list(reversed(gateways)), room)
+    pid = two.part("gateway", 0)["pid"]
+    ana.vanish()
+    query = f"?resume={ana.welcome['resumeToken']}&n={ana.n}"
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        given_up = asyncio.create_task(Client().connect(gateways[0], f"{query}&attempt=1"))
+        await ana.connect(gateways[1], f"{query}&attempt=2")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    with pytest.raises(ConnectionClosed) as closed:
+        await given_up
+
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4503
+    assert ana.welcome["resumed"]
+    assert (await ana.ask(action="send", room=room, data="still here", ref="1"))["type"] == "ok"
+    await bob.until(lambda heard: heard.get("data") == "still here")
+
+
 async def test_who_said_goodbye_cannot_come_back(gateways: list[str], room: str) -> None:
     ana, bob = await both(gateways, room)
     id_ = ana.id
@@ -198,6 +233,37 @@ async def test_a_chain_of_gateways_loses_nothing(gateways: list[str], room: str)
     assert await chats(ana, 6)
     texts = [frame["text"] for frame in ana.frames if frame["type"] == "chat"]
     assert texts[-6:] == [f"t{number}" for number in range(6)]
+
+
+async def test_a_gateway_that_slept_for_half_the_grace_goes_on_under_another_name(
+    two: Instance, gateways: list[str], room: str
+) -> None:
+    """Owners count it as lost. It sends its clients away while they can still come back as who they are."""
+    ana, bob = await both(gateways, room)
+    before = len(bob.frames)
+    gateway = two.part("gateway", 0)
+    name = name_of(gateway)
+
+    os.kill(gateway["pid"], signal.SIGSTOP)
+    stopped = monotonic()
+    await eventually(lambda: "it sleeps" if monotonic() - stopped <= ASLEEP_SECONDS + 2 else None, within=60)
+    await bob.ask(action="chat", room=room, id="m", text="t", ref="c")
+    os.kill(gateway["pid"], signal.SIGCONT)
+
+    with pytest.raises(ConnectionClosed) as closed:
+        await ana.until(lambda _: False)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
+    welcome = await ana.resume(gateways[1])
+    assert welcome["resumed"]
+    assert await chats(ana, 1) == ["t"]
+    assert not [frame for frame in bob.frames[before:] if frame["type"].startswith("member")]
+
+    def another() -> str | None:
+        again = two.part("gateway", 0)
+        return None if again["ready"] and name_of(again) != name else "the gateway has its old name"
+
+    await eventually(another, within=30)
 
 
 async def test_members_survive_the_loss_of_their_gateway(two: Instance, gateways: list[str], room: str) -> None:
