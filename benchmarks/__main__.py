@@ -14,7 +14,7 @@ import time
 
 import uvloop
 
-from benchmarks.agenda import agenda
+from benchmarks.agenda import agenda, faults
 from benchmarks.report import show, write_page
 from benchmarks.run import STARTERS, run
 from benchmarks.wires import Wrong
@@ -27,7 +27,9 @@ FILES = 8000
 
 def main() -> int:
     options = _options()
-    items = [item for item in agenda(quick=options.quick) if item.name in (options.only or item.name)]
+    only = options.only
+    items = [item for item in agenda(quick=options.quick) if not only or item.name in only]
+    hurts = [fault for fault in faults(quick=options.quick) if not only or {"faults", fault.name} & set(only)]
     systems = options.systems.split(",")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # our children inherit it
@@ -41,20 +43,20 @@ def main() -> int:
 
     try:
         within = WITHIN_QUICK if options.quick else WITHIN
-        result = uvloop.run(run(items, systems, quick=options.quick, within=within, tell=tell))
+        result = uvloop.run(run(items, hurts, systems, quick=options.quick, within=within, tell=tell))
     except Wrong as wrong:
         sys.stderr.write(f"\nThe run failed. {wrong}\n")
         return 1
-    show(result, items)
+    show(result, items, hurts)
     sys.stdout.write(f"Kept as {result.keep()}\n")
     if options.page:
-        sys.stdout.write(f"Written to {write_page(result, items)}\n")
+        sys.stdout.write(f"Written to {write_page(result, items, hurts)}\n")
     return 0
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure Parley beside Socket.IO.")
-    names = [item.name for item in agenda(quick=True)]
+    names = [*(item.name for item in agenda(quick=False)), *(fault.name for fault in faults(quick=False)), "faults"]
     parser.add_argument("--quick", action="store_true", help="short rounds: to see that it works")
     parser.add_argument("--only", nargs="+", choices=names, metavar="WORK", help=f"of {', '.join(names)}")
     parser.add_argument("--systems", default=",".join(STARTERS), help="which, with commas between them")

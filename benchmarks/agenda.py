@@ -1,10 +1,11 @@
 """What a run measures, how long, and what we aim at (docs/reference/benchmarks.md says what each row is)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from benchmarks import works
+from benchmarks.faults import works as faulty
 
 Met = Callable[[float, float | None], bool]
 """Given our figure and Socket.IO's, whether the aim is met."""
@@ -39,8 +40,20 @@ class Item:
     systems: tuple[str, ...] = ("parley", "socket_io", "bare")
 
 
+@dataclass(frozen=True)
+class Fault:
+    """A fault and what is read from it; it has a Parley of its own."""
+
+    name: str
+    work: Callable[[], Awaitable[works.Figures]]
+    rows: Sequence[Row]
+
+
 def at_most(limit: float, unit: str) -> Aim:
     return Aim(f"at most {limit:g} {unit}", lambda ours, _: ours <= limit)
+
+
+NONE = Aim("none", lambda ours, _: ours == 0)
 
 
 def at_least(limit: float) -> Aim:
@@ -117,5 +130,53 @@ def agenda(*, quick: bool) -> list[Item]:
             rounds,
             seconds,
             systems=("parley", "socket_io"),
+        ),
+    ]
+
+
+WRONG = "lost, doubled or out of order"
+
+
+def faults(*, quick: bool) -> list[Fault]:
+    """Return all faults; *quick* ones are short, and few."""
+    clients, before = (200, 1.0) if quick else (2000, 10.0)
+    rate = 200 if quick else 2000
+    killed = [
+        Fault(
+            "gateway killed",
+            partial(faulty.gateway_killed, clients=clients, per_second=rate // 4, before=before),
+            (
+                Row(f"gateway killed, until {clients:,} clients are back", "resumed", "s", at_most(10, "s")),
+                Row(WRONG, "wrong", "", NONE),
+            ),
+        ),
+        Fault(
+            "rooms killed",
+            partial(faulty.rooms_killed, pairs=100, per_second=rate, before=before),
+            (
+                Row(f"owner of rooms killed at {rate:,}/s, longest pause", "pause", "s", at_most(4, "s")),
+                Row(WRONG, "wrong", "", NONE),
+            ),
+        ),
+    ]
+    if quick:
+        return killed
+    return [
+        *killed,
+        Fault(
+            "all replaced",
+            partial(faulty.all_replaced, pairs=100, per_second=1000, before=before),
+            (
+                Row("all processes replaced at 1,000/s, longest pause", "pause", "s"),
+                Row(WRONG, "wrong", "", NONE),
+            ),
+        ),
+        Fault(
+            "leaders killed",
+            partial(faulty.leaders_killed, pairs=100, per_second=500, before=before),
+            (
+                Row("leaders of streams on three NATS killed at 500/s, longest pause", "pause", "s"),
+                Row(WRONG, "wrong", "", NONE),
+            ),
         ),
     ]

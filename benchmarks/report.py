@@ -7,7 +7,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.agenda import Item, Row
+from benchmarks.agenda import Fault, Item, Row
 from benchmarks.results import Result
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
@@ -20,15 +20,17 @@ WIDTH = 150
 BUSY = " The machine was busy with other work, which slows most what passes most processes: take them again."
 
 
-def cells(result: Result, items: Sequence[Item]) -> list[list[str]]:
+def cells(result: Result, items: Sequence[Item], faults: Sequence[Fault]) -> list[list[str]]:
     """Return the table, its head first."""
-    rows = [["", *result.systems.values(), "aim", ""]]
-    for item in items:
-        rows += [_cells(result, item, row) for row in item.rows]
-    return rows
+    head = ["", *result.systems.values(), "aim", ""]
+    rows = [_cells(result, item, row) for item in items for row in item.rows]
+    if faults:
+        rows.append(["Faults", *[""] * (len(head) - 1)])
+    rows += [_cells(result, fault, row) for fault in faults for row in fault.rows]
+    return [head, *rows]
 
 
-def _cells(result: Result, item: Item, row: Row) -> list[str]:
+def _cells(result: Result, item: Item | Fault, row: Row) -> list[str]:
     medians: dict[str, float | None] = {}
     for name in result.systems:
         figure = result.find(item.name, name)
@@ -45,8 +47,8 @@ def _cells(result: Result, item: Item, row: Row) -> list[str]:
 def _written(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
-    if unit == "/s":
-        return f"{value:,.0f}/s"
+    if unit in ("", "/s"):
+        return f"{value:,.0f}{unit}"
     return f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}"
 
 
@@ -62,8 +64,8 @@ def named(result: Result) -> str:
     )
 
 
-def show(result: Result, items: Sequence[Item]) -> None:
-    head, *rows = cells(result, items)
+def show(result: Result, items: Sequence[Item], faults: Sequence[Fault]) -> None:
+    head, *rows = cells(result, items, faults)
     table = Table(caption=named(result), caption_justify="left")
     for number, title in enumerate(head):
         table.add_column(title, justify="left" if number in (0, len(head) - 2, len(head) - 1) else "right")
@@ -74,6 +76,11 @@ def show(result: Result, items: Sequence[Item]) -> None:
     if not console.is_terminal:
         console = Console(width=WIDTH)
     console.print(table)
+    if items:
+        console.print(_spent(result, items))
+
+
+def _spent(result: Result, items: Sequence[Item]) -> Table:
     spent = Table(title="processor time per message, µs", title_justify="left", box=None, padding=(0, 2, 0, 0))
     spent.add_column("")
     for title in result.systems.values():
@@ -87,11 +94,11 @@ def show(result: Result, items: Sequence[Item]) -> None:
                 for f in figures
             ),
         )
-    console.print(spent)
+    return spent
 
 
-def write_page(result: Result, items: Sequence[Item]) -> Path:
-    head, *rows = cells(result, items)
+def write_page(result: Result, items: Sequence[Item], faults: Sequence[Fault]) -> Path:
+    head, *rows = cells(result, items, faults)
     lines = [_markdown(head), _markdown(["---", *["---:"] * len(result.systems), "---", "---"]), *map(_markdown, rows)]
     version = ", ".join(f"{name} {number}" for name, number in result.machine.versions.items())
     text = TEXT.format(table="\n".join(lines), machine=named(result), versions=version, **_rounds(items))

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 from benchmarks import systems
-from benchmarks.agenda import Item
+from benchmarks.agenda import Fault, Item
 from benchmarks.machine import load, machine
 from benchmarks.results import Figure, Result
 from benchmarks.systems import System
@@ -20,19 +20,25 @@ GENERATOR = "generator"
 
 
 async def run(
-    items: Sequence[Item], names: Sequence[str], *, quick: bool, within: float, tell: Callable[[str], None]
+    items: Sequence[Item],
+    faults: Sequence[Fault],
+    names: Sequence[str],
+    *,
+    quick: bool,
+    within: float,
+    tell: Callable[[str], None],
 ) -> Result:
     """Return what was found; raise Wrong if a message was lost, or the time is over."""
     began, start = datetime.now(UTC), time.monotonic()
     figures: list[Figure] = []
+    titles = {"parley": "Parley"} if faults else {}
     try:
-        async with AsyncExitStack() as stack:
-            tell("starting " + ", ".join(names))
-            measured = {name: await stack.enter_async_context(STARTERS[name]()) for name in names}
-            async with asyncio.timeout(within):
-                for item in items:
-                    tell(item.name)
-                    figures += await _measure(item, {n: s for n, s in measured.items() if n in item.systems})
+        async with asyncio.timeout(within):
+            if items:
+                titles |= await _side_by_side(items, names, figures, tell)
+            for fault in faults:
+                tell(fault.name)
+                figures.append(await _hurt(fault))
     except TimeoutError as error:
         raise Wrong(f"The run was not over after {within:g} seconds.") from error
     return Result(
@@ -40,9 +46,32 @@ async def run(
         seconds=round(time.monotonic() - start, 1),
         quick=quick,
         machine=machine(),
-        systems={name: system.name for name, system in measured.items()},
+        systems=titles,
         figures=figures,
     )
+
+
+async def _side_by_side(
+    items: Sequence[Item], names: Sequence[str], figures: list[Figure], tell: Callable[[str], None]
+) -> dict[str, str]:
+    """Measure all systems; return their titles."""
+    async with AsyncExitStack() as stack:
+        tell("starting " + ", ".join(names))
+        measured = {name: await stack.enter_async_context(STARTERS[name]()) for name in names}
+        for item in items:
+            tell(item.name)
+            figures += await _measure(item, {n: s for n, s in measured.items() if n in item.systems})
+    return {name: system.name for name, system in measured.items()}
+
+
+async def _hurt(fault: Fault) -> Figure:
+    """Measure a fault."""
+    before = load()
+    try:
+        figures = await fault.work()
+    except Wrong as error:
+        raise Wrong(f"{fault.name}: {error}") from error
+    return Figure(fault.name, "parley", [figures], {}, [before])
 
 
 async def _measure(item: Item, measured: Mapping[str, System]) -> list[Figure]:

@@ -19,6 +19,7 @@ import psutil
 from benchmarks import wires
 from benchmarks.wires import Wrong
 from parley.cli.embedded.process import Process, Program
+from parley.cli.instance import Instance
 from parley.cli.status import Status
 from parley.kit import tokens
 
@@ -49,7 +50,7 @@ class System:
 
     def processor_seconds(self) -> dict[str, float]:
         """Return what each process has used so far, its children included."""
-        return {name: _used(process) for name, process in self.processes.items()}
+        return {name: used(process) for name, process in self.processes.items()}
 
     async def rest(self, within: float = 10) -> None:
         """Return when it has nothing left to do, or after a while: then it is what it always does."""
@@ -69,7 +70,8 @@ class System:
         return int(self.gateway.memory_info().rss)
 
 
-def _used(process: psutil.Process) -> float:
+def used(process: psutil.Process) -> float:
+    """Return the processor time of a process and its children."""
     total = 0.0
     for each in (process, *process.children(recursive=True)):
         try:
@@ -80,29 +82,48 @@ def _used(process: psutil.Process) -> float:
     return total
 
 
+@dataclass(frozen=True)
+class Up:
+    """A Parley that runs."""
+
+    status: Status
+    control: str
+    """Where its supervisor tells about its parts."""
+    tokens: Iterator[str]
+
+
 @asynccontextmanager
-async def parley() -> AsyncIterator[System]:
-    """`parley up` as a newcomer has it, on new data; clients present tokens."""
+async def up(*arguments: str, **settings: str) -> AsyncIterator[Up]:
+    """Run `parley up` on new data; clients present tokens."""
     secret = os.urandom(32).hex()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     with TemporaryDirectory(prefix="parley-bench-") as folder:
-        environ |= {"PARLEY_DATA": f"{folder}/data", "PARLEY_PORT": "0", "PARLEY_TOKEN_SECRET": secret}
+        environ |= {"PARLEY_DATA": f"{folder}/data", "PARLEY_PORT": "0", "PARLEY_TOKEN_SECRET": secret} | settings
         command = (sys.executable, "-m", "parley.cli")
         log = Path(folder, "up.log")
-        up = Program("parley up", (*command, "up"), log, env=environ, death_signal=signal.SIGTERM)
-        async with _running(up) as process:
+        program = Program("parley up", (*command, "up", *arguments), log, env=environ, death_signal=signal.SIGTERM)
+        async with _running(program) as process:
             status = await _ready(process, (*command, "status", "--json"), environ, log)
-            parts = {f"{part.name}": part for part in status.parts}
-            yield System(
-                name="Parley",
-                wire=wires.Parley(),
-                address=str(parts["gateway"].address),
-                processes={
-                    name: psutil.Process(parts[name].pid)
-                    for name in ("gateway", "rooms", "presence", "history", "nats", "postgres")
-                },
-                tokens=_tokens(secret),
-            )
+            state = Instance(Path(folder, "data")).read()
+            assert state is not None
+            yield Up(status, state.control, _tokens(secret))
+
+
+@asynccontextmanager
+async def parley() -> AsyncIterator[System]:
+    """`parley up` as a newcomer has it."""
+    async with up() as it:
+        parts = {part.name: part for part in it.status.parts}
+        yield System(
+            name="Parley",
+            wire=wires.Parley(),
+            address=str(parts["gateway"].address),
+            processes={
+                name: psutil.Process(parts[name].pid)
+                for name in ("gateway", "rooms", "presence", "history", "nats", "postgres")
+            },
+            tokens=it.tokens,
+        )
 
 
 @asynccontextmanager
