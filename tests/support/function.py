@@ -44,9 +44,11 @@ class Served:
         while words := await stream.read(65536):
             self.said += words.decode()
 
-    async def ask(self, event: Any = None, route: str = "sendMsg", headers: dict[str, str] | None = None) -> Answered:
+    async def ask(
+        self, event: Any = None, route: str = "sendMsg", *, app: str = "default", headers: dict[str, str] | None = None
+    ) -> Answered:
         """Send an event, as a gateway does."""
-        subject = subjects.route("default", route)
+        subject = subjects.route(app, route)
         answer = await self.client.request(subject, msgspec.json.encode(event), timeout=WITHIN, headers=headers)
         return Answered(msgspec.json.decode(answer.data), (answer.headers or {}).get("X-Amz-Function-Error"))
 

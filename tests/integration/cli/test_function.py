@@ -388,6 +388,14 @@ async def test_what_is_wrong_is_said_in_a_sentence(
     assert served.said.count("\n") == 1
 
 
+async def test_apps_that_cannot_be_read_are_told(nats_url: str, folder: Path) -> None:
+    environ = {"PARLEY_APPS": "nowhere.yaml", "PARLEY_DATA": str(folder / "data")}
+    async with function(nats_url, folder, "app:echo", environ=environ, ready=False) as served:
+        assert await served.ended() == 1
+
+    assert served.said == "parley: nowhere.yaml: It cannot be read: No such file or directory.\n"
+
+
 async def test_without_parley_it_says_so(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "parley.cli", "function", "app:handler", "--route", "sendMsg"),

@@ -132,7 +132,8 @@ def _environment(wanted: Wanted, settings: Settings) -> Iterator[dict[str, str]]
     development = settings.mode == "development"
     instance = Instance(settings.data)
     state = instance.read() if instance.runs else None
-    endpoint = state.front_door + _path(wanted.app, development=development) if state else None
+    path = _path(wanted.app, development=development)
+    endpoint = state.front_door + path if state else None
     environment = lambda_environment(os.environ, wanted.handler, endpoint=endpoint, development=development)
     with NamedTemporaryFile(suffix=".pem") as file:
         if state and state.root_certificate:
