@@ -132,6 +132,19 @@ async def test_who_vanished_comes_back_and_has_missed_nothing(gateways: list[str
     assert told == sorted(set(told))
 
 
+async def test_rooms_count_after_a_resume_as_before(gateways: list[str], room: str) -> None:
+    ana = await Client().connect(gateways[0])
+    for number in range(100):
+        await ana.ask(action="join", room=f"{room}{number}", ref=f"{number}")
+    ana.vanish()
+    await ana.resume(gateways[1])
+
+    assert (await ana.ask(action="join", room=room, ref="one too many"))["code"] == "not_allowed"
+    assert (await ana.ask(action="join", room=f"{room}7", ref="again"))["type"] == "ok"
+    await ana.ask(action="leave", room=f"{room}7", ref="leave")
+    assert (await ana.ask(action="join", room=room, ref="instead"))["type"] == "ok"
+
+
 async def test_the_others_see_no_leave_and_join(gateways: list[str], room: str) -> None:
     ana, bob = await both(gateways, room)
     before = len(bob.frames)
