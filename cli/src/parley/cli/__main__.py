@@ -44,6 +44,16 @@ def up(
 
 
 @app.command()
+def check(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file that declares the apps.")] = "parley.yaml",
+) -> None:
+    """Say what is wrong with a file that declares apps, all at once; exit with 1 if anything is."""
+    from parley.cli.check import check as run
+
+    typer.echo(run(file))
+
+
+@app.command()
 def down() -> None:
     """Stop what runs on PARLEY_DATA (.parley here)."""
     from parley.cli.down import down as run

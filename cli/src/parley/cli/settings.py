@@ -9,6 +9,7 @@ from parley.cli.problem import Problem
 
 DEFAULT_PORT = 8080
 DEFAULT_DATA = ".parley"
+DEFAULT_APPS = "parley.yaml"
 HIGHEST_PORT = 65535
 OWN_PORTS = ("PARLEY_NATS_PORT", "PARLEY_POSTGRES_PORT")
 
@@ -31,12 +32,16 @@ class Settings:
     """PARLEY_POSTGRES_PORT: the embedded PostgreSQL's port; 0, the default, takes a free one."""
     mode: str
     """PARLEY_MODE: `development`, the default here, lets clients without a token in, on loopback only."""
+    apps: str
+    """PARLEY_APPS: the file that declares the apps; `parley.yaml` here, if there is one."""
     handed_on: Mapping[str, str]
     """The environment of the parts: all but the variables that only we read."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Read the environment; relative folders start at the current one."""
+        apps = environ.get("PARLEY_APPS") or (DEFAULT_APPS if Path(DEFAULT_APPS).exists() else "")
+        apps = str(Path(apps).absolute()) if apps else ""
         return cls(
             data=Path(environ.get("PARLEY_DATA") or DEFAULT_DATA).absolute(),
             port=_port(environ, "PARLEY_PORT", DEFAULT_PORT),
@@ -45,7 +50,9 @@ class Settings:
             nats_port=_port(environ, "PARLEY_NATS_PORT", 0),
             postgres_port=_port(environ, "PARLEY_POSTGRES_PORT", 0),
             mode=environ.get("PARLEY_MODE") or "development",
-            handed_on={name: value for name, value in environ.items() if name not in OWN_PORTS},
+            apps=apps,
+            handed_on={name: value for name, value in environ.items() if name not in OWN_PORTS}
+            | ({"PARLEY_APPS": apps} if apps else {}),
         )
 
 

@@ -46,9 +46,8 @@ def read(file: str) -> dict[str, App]:
 
 
 def _parse(text: bytes) -> dict[str, App]:
-    if not text.strip():
-        return {}
-    return msgspec.yaml.decode(text, type=Declaration).apps
+    declaration = msgspec.yaml.decode(text, type=Declaration | None)
+    return {} if declaration is None else declaration.apps
 
 
 def _problems(declared: dict[str, App]) -> Iterator[str]:

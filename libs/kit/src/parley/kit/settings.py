@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import msgspec
 from msgspec import Meta
 
+from parley.kit.apps import AppsError, read
 from parley.kit.docstrings import field_docs
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -117,8 +118,12 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         raise SettingsError(problems)
 
     def problems(self) -> Iterator[str]:
-        """Yield a sentence for each pair of settings that do not fit each other; a service adds its own."""
-        yield from ()
+        """Yield a sentence for all that no single variable is wrong about; a service adds its own."""
+        if self.apps:
+            try:
+                read(self.apps)
+            except AppsError as error:
+                yield from str(error).splitlines()
 
 
 class Stateful(Common, frozen=True, kw_only=True):

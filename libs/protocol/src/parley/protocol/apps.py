@@ -8,7 +8,9 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-ProfileName = Literal["apigw", "workshop", "yown", "y-webrtc", "peerjs"]
+from parley.protocol.dialects.selection import Selection
+
+ProfileName = Literal["apigw", "workshop", "yown", "y-webrtc", "kvs", "peerjs"]
 """Which clients an app serves without the subprotocol ``parley.v1``, which every app serves."""
 
 BUILT_IN: Final[tuple[ProfileName, ...]] = ("workshop", "yown", "y-webrtc", "peerjs")
@@ -100,6 +102,11 @@ class App(Declared, frozen=True, kw_only=True):
         if isinstance(self.authorizer, Authorizer):
             found.append(("authorizer", self.authorizer.problem()))
         said = [f"{where} {what}" for where, what in found if what is not None]
+        if self.route_selection_expression is not None:
+            try:
+                Selection(self.route_selection_expression)
+            except ValueError as error:
+                said.append(f"routeSelectionExpression {error}")
         if self.authorizer == "AWS_IAM" and not self.access_keys:
             said.append("authorizer AWS_IAM needs accessKeys to check signatures with")
         return said

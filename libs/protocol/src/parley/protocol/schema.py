@@ -13,6 +13,7 @@ import msgspec
 from msgspec import NODEFAULT, Raw
 
 from parley.protocol import says
+from parley.protocol.apps import Declaration
 from parley.protocol.dialects import parley_v1
 from parley.protocol.envelope import SPECVERSION
 from parley.protocol.events import TYPES, Data, RoomEvent
@@ -31,7 +32,12 @@ def documents() -> dict[str, Schema]:
         **{kind: event(kind, data) for kind, data in TYPES.items()},
         "parley.v1.client": _frames("What a client of parley.v1 sends.", get_args(parley_v1.AnyClientFrame)),
         "parley.v1.server": _server_frames(),
+        "parley.yaml": _declaration(),
     }
+
+
+def _declaration() -> Schema:
+    return _any_of("What parley.yaml says: the apps of an installation.", *_components([Declaration]))
 
 
 def event(kind: str, data: type[Data]) -> Schema:
