@@ -1,64 +1,60 @@
 """Handlers that post to connections of a real Parley, as docs/how-to/lambda-handlers.md says."""
 
 import asyncio
-import json
 import re
+import ssl
 from pathlib import Path
 from textwrap import dedent
 
-from support.function import WITHIN, Answered, function
+from support.function import WITHIN, function
 from support.instance import REAL, Instance
 from websockets.asyncio.client import connect
-from websockets.typing import Subprotocol
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "lambda-handlers.md").read_text()
 
 
-def snippet() -> str:
-    (found,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+def snippet(language: str) -> str:
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     return str(found)
 
 
-async def test_the_python_handler_posts_to_who_has_spoken(parley: Instance, tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(snippet())
-    status = parley.status()
-    environ = {"PARLEY_DATA": str(parley.folder)}
-    async with function(status["nats"], tmp_path, "app:handler", environ=environ) as served:
-        door = status["frontDoor"].replace("http", "ws")
-        async with asyncio.timeout(WITHIN), connect(door, subprotocols=[Subprotocol("parley.v1")]) as client:
-            connection = json.loads(await client.recv())["connectionId"]
-            about = {"eventType": "MESSAGE", "connectionId": connection}
-            event = {"requestContext": about, "body": "hello"}
-            assert await served.ask(event) == Answered({"statusCode": 200}, None)
-            assert json.loads(await client.recv())["data"] == "hello"
-        assert (await served.ask({"requestContext": {"eventType": "CONNECT"}})).result == {"statusCode": 200}
-
-
-async def test_a_handler_that_builds_its_endpoint_from_the_event_needs_tls_alone(tmp_path: Path) -> None:
-    """As those of the articles do: https://{domainName}/{stage}."""
-    source = """
-        import boto3
-
-        def handler(event, context):
-            endpoint = f"https://{event['domainName']}/production"
-            client = boto3.client("apigatewaymanagementapi", endpoint_url=endpoint)
-            try:
-                client.post_to_connection(ConnectionId=event["connectionId"], Data="hello")
-            except client.exceptions.GoneException:
-                return "gone"
-    """
-    (tmp_path / "app.py").write_text(dedent(source))
-    instance = Instance(tmp_path / "data", up=REAL)
+async def test_the_page_as_it_stands(tmp_path: Path) -> None:
+    """A client of API Gateway's, the page's yaml and handler; and a handler that builds its endpoint from the event."""
+    (tmp_path / "parley.yaml").write_text(snippet("yaml"))
+    (tmp_path / "app.py").write_text(snippet("python"))
+    (tmp_path / "old.py").write_text(dedent(OLD))
+    instance = Instance(tmp_path / "data", up=REAL, PARLEY_APPS=str(tmp_path / "parley.yaml"))
     await instance.start("--tls")
     try:
         status = instance.status()
-        environ = {"PARLEY_DATA": str(instance.folder)}
-        async with function(status["nats"], tmp_path, "app:handler", environ=environ) as served:
-            event = {"domainName": status["frontDoor"].removeprefix("https://"), "connectionId": "R0oXAdfD0kwCH6w="}
+        door = status["frontDoor"].replace("https", "wss") + "/production"
+        tls = ssl.create_default_context(cafile=status["rootCertificate"])
+        environ = {"PARLEY_DATA": str(instance.folder), "PARLEY_APPS": "parley.yaml"}
+        for handler in ("app:handler", "old:handler"):
+            routes = ("--route", "$connect", "--route", "$disconnect")
+            async with (
+                function(status["nats"], tmp_path, handler, *routes, environ=environ) as served,
+                asyncio.timeout(WITHIN),
+                connect(door, ssl=tls) as client,
+            ):
+                await client.send('{"action":"sendMsg","n":1}')
 
-            assert await served.ask(event) == Answered("gone", None)
+                assert await client.recv() == '{"action":"sendMsg","n":1}', served.said
     finally:
         await instance.stop()
+
+
+OLD = """
+    import boto3
+
+    def handler(event, context):
+        about = event["requestContext"]
+        if about["routeKey"] == "sendMsg":
+            endpoint = f"https://{about['domainName']}/{about['stage']}"
+            client = boto3.client("apigatewaymanagementapi", endpoint_url=endpoint)
+            client.post_to_connection(ConnectionId=about["connectionId"], Data=event["body"])
+        return {}
+"""
 
 
 async def test_sdks_post_to_where_the_app_is(parley: Instance, tmp_path: Path) -> None:
