@@ -157,7 +157,7 @@ def plain_words_are_heard(case: Case) -> Iterator[Violation]:
         for plain in life.plain:
             said = key(life.id, plain.frame.data)
             sure = _sure(life, plain)
-            if said is None or said in case.spoken or sure is None or plain.after is None:
+            if plain.refused or said is None or said in case.spoken or sure is None or plain.after is None:
                 continue
             epoch, first = plain.after
             stay = sure[0]

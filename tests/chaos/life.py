@@ -49,6 +49,8 @@ class Plain:
     socket: int
     after: "tuple[str, int] | None"
     """Where in the room's stream the client stood."""
+    refused: bool = False
+    """The log took nothing at the time, and the client was told so."""
 
 
 @dataclass
@@ -280,8 +282,12 @@ class _Story:
     def _asked(self, life: Life, frame: Frame) -> Request | None:
         """Return what is answered, if it may be."""
         if frame.ref is None:
-            if frame.code != "degraded":
+            # Its socket hears of it at once, so it is about the last thing that was said and not refused yet.
+            plain = next((one for one in reversed(life.plain) if one.socket == life.socket and not one.refused), None)
+            if frame.code != "degraded" or plain is None:
                 self._complain("refusals", f"was refused without a ref: {frame.code}")
+            else:
+                plain.refused = True
             return None
         request = life.requests.get(frame.ref)
         if request is None:

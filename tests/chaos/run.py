@@ -23,6 +23,8 @@ GHOST_SECONDS: Final = 45.0
 """After this long nobody may be left who is not there: lease, a TTL, grace, and some."""
 PATIENCE_SECONDS: Final = 4.0
 """Whoever takes longer than this is asked why."""
+SHOWN: Final = 10
+"""Violations that are told at once; the verdict has all."""
 VERDICT_BYTES: Final = 1 << 24
 
 Tell = Callable[[str], None]
@@ -164,6 +166,8 @@ class Run:
             await eventually(look, GHOST_SECONDS)
         except AssertionError:
             self.tell(f"not at rest after {GHOST_SECONDS:g} s")
+            for violation in last[0].violations[:SHOWN]:
+                self.tell(f"  {violation}")
         self.resting += time.monotonic() - began
         return last[0]
 

@@ -282,7 +282,7 @@ class Speaker:
                 if "life" not in member.metadata:
                     self._peers[member.connection_id] = None
         elif asked.action == "join":
-            if asked.room not in self._here:
+            if asked.room not in self._here and not self._joins(asked.room):
                 self._wanted.pop(asked.room, None)
         elif asked.action == "leave" and answer.type == "ok":
             self._here.pop(asked.room, None)

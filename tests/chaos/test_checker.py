@@ -329,3 +329,14 @@ def test_the_end_of_a_dead_client_s_stream_is_nobody_s_loss() -> None:
         del changed[heard(history, "bob", "message")[-1]]
 
     assert check(records(history, spoil)) == []
+
+
+def test_a_word_without_ref_that_was_refused_is_nobody_s_loss() -> None:
+    history = plain_word_lost(told())
+    refusal = Heard(client="ana", at=1000.0, frame=Frame(type="error", code="degraded"))
+
+    def refuse(changed: list[AnyRecord]) -> None:
+        said = next(at for at, one in enumerate(changed) if isinstance(one, Said) and one.frame.ref is None)
+        changed.insert(said + 1, refusal)
+
+    assert check(records(history, refuse)) == []
