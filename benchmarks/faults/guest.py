@@ -113,7 +113,7 @@ class Guest:
     def ended(self, socket: "_Socket", code: int) -> None:
         if self._leaving or socket is not self._socket:
             return
-        if code in FINAL:
+        if code in FINAL and not self._is_seeking:  # who moves is told 4503 by the gateway of before: no news
             raise Wrong(f"The server closed a socket for good: {code}.")
         self._session.lost()
         self._socket = None
@@ -131,8 +131,12 @@ class Guest:
             self._ping = self._ping or self._session.request("ping", {})
         socket.welcomed.set_result(None)
 
+    @property
+    def _is_seeking(self) -> bool:
+        return self._seeking is not None and not self._seeking.done()
+
     def _seek(self, *, at_once: bool = False) -> None:
-        if self._seeking is None or self._seeking.done():
+        if not self._is_seeking:
             self._seeking = asyncio.get_running_loop().create_task(self._come_back(at_once=at_once))
             self._seeking.add_done_callback(self._sought)
 
