@@ -22,6 +22,7 @@ class Guest:
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.id = ""  # known once parley.v1 has said welcome
+        self.resume = ""  # the token that it said
         self._asked = 0
 
     async def says(self, frame: str | bytes | Mapping[str, Any]) -> None:
@@ -74,7 +75,7 @@ class Guests:
         guest = await self._connect(path, query, subprotocols=[Subprotocol(name) for name in offered])
         welcome = json.loads(await guest.hears_text())
         assert welcome["type"] == "welcome", welcome
-        guest.id = welcome["connectionId"]
+        guest.id, guest.resume = welcome["connectionId"], welcome["resumeToken"]
         return guest
 
     async def workshop(self, path: str = "/production", **query: str) -> Guest:

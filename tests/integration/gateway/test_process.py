@@ -8,12 +8,14 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import nats
 import nats.js.errors
 import pytest
 import websockets
 from support.child import Child
 from support.eventually import eventually
+from websockets.typing import Subprotocol
 
 from parley.protocol import subjects
 
@@ -58,6 +60,27 @@ async def test_sigterm_closes_with_1012_tells_the_log_and_gives_the_lease_back(c
     with pytest.raises(nats.js.errors.NoKeysError):
         await (await js.key_value(subjects.LEASES)).keys()
     await connection.close()
+
+
+async def test_while_its_clients_leave_backends_still_reach_it(tmp_path: Path, nats_url: str) -> None:
+    child = await start(tmp_path, NATS_URL=nats_url, GATEWAY_DRAIN_SECONDS="60")
+    await child.ready()
+    addresses = json.loads(child.ready_file.read_bytes())
+    client = await websockets.connect(
+        f"ws://{addresses['address']}/", subprotocols=[Subprotocol("parley.v1")], proxy=None
+    )
+    await client.recv()
+
+    child.signal(signal.SIGTERM)
+    assert json.loads(await client.recv())["type"] == "goAway"
+
+    async with httpx.AsyncClient(base_url=f"http://{addresses['http']}") as http:
+        readiness = await http.get("/readyz")
+        answer = await http.delete("/prod/@connections/nobody")
+    assert readiness.status_code == 503
+    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (410, "GoneException")
+    await client.close()
+    assert await child.ended() == 0
 
 
 async def test_a_killed_gateway_leaves_a_lease_that_ends_by_itself(child: Child, nats_url: str) -> None:
