@@ -388,12 +388,18 @@ async def test_what_is_wrong_is_said_in_a_sentence(
     assert served.said.count("\n") == 1
 
 
-async def test_apps_that_cannot_be_read_are_told(nats_url: str, folder: Path) -> None:
-    environ = {"PARLEY_APPS": "nowhere.yaml", "PARLEY_DATA": str(folder / "data")}
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"PARLEY_APPS": "nowhere.yaml"}, "nowhere.yaml: It cannot be read: No such file or directory."),
+        ({"PARLEY_LOG_LEVEL": "loud"}, "PARLEY_LOG_LEVEL must be one of debug, info, warning, error, not 'loud'."),
+    ],
+)
+async def test_a_wrong_variable_is_told(nats_url: str, folder: Path, environ: dict[str, str], sentence: str) -> None:
     async with function(nats_url, folder, "app:echo", environ=environ, ready=False) as served:
         assert await served.ended() == 1
 
-    assert served.said == "parley: nowhere.yaml: It cannot be read: No such file or directory.\n"
+    assert served.said == f"parley: {sentence}\n"
 
 
 async def test_without_parley_it_says_so(tmp_path: Path) -> None:

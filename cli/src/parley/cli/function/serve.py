@@ -35,6 +35,7 @@ COPY_CONCURRENCY: Final = 1
 """As on Lambda: a handler's globals are its own while it runs."""
 ADDRESS_CONCURRENCY: Final = 50
 """A server has its own idea of how many things it does at once."""
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _CONNECT_SECONDS: Final = 5
 _PING_SECONDS: Final = 2
@@ -79,8 +80,14 @@ def serve(wanted: Wanted, nats_url: str | None) -> None:
     listening = wanted.subjects
     settings = Settings.from_env(os.environ)
     url = nats_url or nats_of_instance(settings)
-    logs.configure("function", os.environ.get("PARLEY_LOG_LEVEL") or "info")
+    logs.configure("function", _log_level(os.environ.get("PARLEY_LOG_LEVEL") or "info"))
     asyncio.run(_serve(wanted, settings, url, listening))
+
+
+def _log_level(given: str) -> str:
+    if given not in LOG_LEVELS:
+        raise Problem(f"PARLEY_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {given!r}.")
+    return given
 
 
 async def _serve(wanted: Wanted, settings: Settings, url: str, listening: Mapping[str, str]) -> None:
