@@ -131,7 +131,7 @@ async def test_half_of_a_surrogate_pair_is_refused_to_the_ref_that_waits(world: 
         assert (refused["code"], refused["ref"]) == ("bad_frame", json.loads(frame)["ref"])
 
 
-async def test_nul_is_kept_where_data_is_opaque_and_refused_where_it_names(world: Guests) -> None:
+async def test_nul_is_kept_where_data_is_opaque_and_refused_elsewhere(world: Guests) -> None:
     ana, bob = await world.parley(), await world.parley()
     for guest in (ana, bob):
         await guest.asks("join", room="r")
@@ -141,9 +141,29 @@ async def test_nul_is_kept_where_data_is_opaque_and_refused_where_it_names(world
     assert (await ana.asks("chat", room="r", id="a\0", text="a"))["code"] == "bad_request"
     assert (await ana.asks("send", room="r", data={"a\0": "\0"}))["type"] == "ok"
     assert (await bob.hears(type="message"))["data"] == {"a\0": "\0"}
-    assert (await ana.asks("chat", room="r", id="1", text="a\0b", data="\0"))["type"] == "ok"
+    assert (await ana.asks("chat", room="r", id="1", text="a\0b"))["code"] == "bad_request"
+    assert (await ana.asks("chat", room="r", id="1", text="a", data="\0"))["type"] == "ok"
     heard = await bob.hears(type="chat")
-    assert (heard["text"], heard["data"]) == ("a\0b", "\0")
+    assert (heard["text"], heard["data"]) == ("a", "\0")
+
+
+async def test_nul_in_the_text_of_a_client_that_knows_no_refusals_is_another_character_in_history(
+    world: Guests,
+) -> None:
+    ana, bob = await world.workshop(), await world.workshop()
+    for guest in (ana, bob):
+        await guest.says({"action": "joinRoom", "roomId": "nul"})
+    assert "newParticipant" in await ana.hears_text()
+
+    await ana.says({"action": "sendMsgToRoom", "roomId": "nul", "message": "a\0b"})
+
+    assert await bob.hears_text() == "a\0b"
+
+    async def other() -> str | None:
+        found = (await world.ask("GET", "/v1/rooms/nul/messages")).json()["items"]
+        return None if [item["text"] for item in found] == ["a\ufffdb"] else f"history has {found}"
+
+    await eventually(other)
 
 
 @pytest.mark.parametrize("dialect", ["parley", "workshop"])

@@ -259,6 +259,11 @@ class ParleyV1(Dialect):
         code = _FAREWELL.get(refusal.code, CloseCode.POLICY)
         return Farewell(self.refuse(refusal, None, "", ""), code)
 
+    def go_away(self, reconnect_after_ms: int, deadline_ms: int) -> Frame:
+        """Ask a client to resume elsewhere."""
+        reason = "This gateway is restarting."
+        return self.write(GoAway(reconnect_after_ms=reconnect_after_ms, deadline_ms=deadline_ms, reason=reason))
+
     def write(self, frame: AnyGatewayFrame) -> Frame:
         """Write a frame of the gateway's own."""
         return _encode(frame)
