@@ -1,4 +1,4 @@
-# Parley's door. `make` lists what it does; `make run` needs Python 3.11+, Node 20.19+ and make, nothing else.
+# Parley's door. `make` lists what it does; `make run` needs Python 3.11+, Node 20+ and make, nothing else.
 
 PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -78,8 +78,8 @@ need-python:
 		"install one, or name it with make PYTHON=/path/to/python." >&2; exit 1; }
 
 need-node:
-	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \
-		2>/dev/null || { echo "Parley needs Node 20.19 or newer, and this is $$(node --version 2>/dev/null || echo none):" \
+	@node -e 'const [a] = process.versions.node.split("."); process.exit(a >= 20 ? 0 : 1)' \
+		2>/dev/null || { echo "Parley needs Node 20 or newer, and this is $$(node --version 2>/dev/null || echo none):" \
 		"install it from https://nodejs.org or with your package manager." >&2; exit 1; }
 
 .venv-uv/bin/uv: | need-python

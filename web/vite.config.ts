@@ -1,3 +1,5 @@
+// Vite 6 and TypeScript 5 run on every Node 20; what came after them wants a late one. Rollup as WebAssembly is one
+// package for all machines.
 import { defineConfig, type Plugin } from "vite";
 
 /** The page runs its own scripts and styles and speaks to its own origin; nothing else. */
@@ -34,7 +36,7 @@ const frontDoor = process.env.PARLEY_URL ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
   plugins: [contentSecurityPolicy()],
-  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   resolve: { conditions: ["source", "module", "browser", "development|production"] }, // the client's own sources: no build before this one
   build: { target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
   server: {
