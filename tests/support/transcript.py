@@ -15,9 +15,13 @@ Clients connect in the order in which they are first named, to an app of the tra
     see       the next frame is this: JSON, or text as it stands; `nothing` for a moment of silence
     sees      the next frames are these, in any order
     connect   come now instead of at the beginning; takes `query`, and `path`
+    refused   come now, and be answered this status instead of an upgrade; takes `status`, and what connect takes
     close     end the connection with this code
     vanish    end the connection without a word
     closed    the server has ended the connection with this code
+
+With the dialect `kvs` the transcript has a channel of its own, called `$channel`; clients are its viewers by their
+names, but for `master`. `as` in `clients` names another peer of the channel to be.
 
 `$word` stands for whatever is found there first, and for the same again later; a client's own name for its connection
 id. `...` is anything. Of a number of bytes `x * 10` makes the text ten times as long. A frame that is seen has the
@@ -32,9 +36,10 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
+import httpx
 import yaml
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 PATIENCE_SECONDS = 5.0
@@ -69,8 +74,10 @@ class Transcript:
     async def play(self, url: str) -> None:
         """Play it against the Parley at *url*; raise Difference where that says something else."""
         stage = Stage(self, url)
-        late = {client for client, verb, _ in self.steps if verb == "connect"}
+        late = {client for client, verb, _ in self.steps if verb in {"connect", "refused"}}
         try:
+            if self.dialect == "kvs":
+                await stage.make_channel()
             for client in dict.fromkeys(client for client, _, _ in self.steps):
                 if client not in late:
                     await stage.connect(client, {})
@@ -99,22 +106,46 @@ class Stage:
         self._known: dict[str, Any] = {}
 
     async def connect(self, client: str, how: Mapping[str, Any] | None) -> None:
-        how = {**self._transcript.clients.get(client, {}), **(how or {})}
-        query = urlencode({"app": self._app, **self._filled(how.get("query", {}))})
-        parley = self._transcript.dialect == "parley.v1"
-        self._sockets[client] = socket = await connect(
-            f"{self._url}{how.get('path', '/')}?{query}",
-            subprotocols=[Subprotocol("parley.v1")] if parley else None,
-            compression=None,
-            max_size=None,
-            proxy=None,
-        )
-        if parley:
+        self._sockets[client] = socket = await self._open(client, how or {})
+        if self._transcript.dialect == "parley.v1":
             async with asyncio.timeout(PATIENCE_SECONDS):
                 welcome = json.loads(await socket.recv())
             if welcome.get("type") != "welcome":
                 raise Difference(f"the first frame is {welcome}")
             self._known |= {f"${client}": welcome["connectionId"], f"${client}.resume": welcome["resumeToken"]}
+
+    async def refused(self, client: str, how: Mapping[str, Any]) -> None:
+        try:
+            socket = await self._open(client, how)
+        except InvalidStatus as refusal:
+            if refusal.response.status_code != how["status"]:
+                raise Difference(f"answered {refusal.response.status_code}, not {how['status']}") from None
+        else:
+            await socket.close()
+            raise Difference("let in")
+
+    async def _open(self, client: str, how: Mapping[str, Any]) -> ClientConnection:
+        how = {**self._transcript.clients.get(client, {}), **how}
+        usual = {"app": self._app}
+        if self._transcript.dialect == "kvs":
+            peer = how.get("as", client)
+            viewer = {} if peer == "master" else {"X-Amz-ClientId": peer}
+            usual = {"X-Amz-ChannelARN": self._known["$channel"], **viewer}
+        query = urlencode({**usual, **self._filled(how.get("query", {}))})
+        return await connect(
+            f"{self._url}{how.get('path', '/')}?{query}",
+            subprotocols=[Subprotocol("parley.v1")] if self._transcript.dialect == "parley.v1" else None,
+            compression=None,
+            max_size=None,
+            proxy=None,
+        )
+
+    async def make_channel(self) -> None:
+        """Make the channel of this transcript."""
+        async with httpx.AsyncClient() as http:
+            url = self._url.replace("ws", "http", 1)
+            answer = await http.post(f"{url}/createSignalingChannel", json={"ChannelName": self._app})
+        self._known["$channel"] = answer.json()["ChannelARN"]
 
     async def send(self, client: str, frame: Any) -> None:
         filled = self._filled(frame)

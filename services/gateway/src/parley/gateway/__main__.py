@@ -10,6 +10,7 @@ import structlog
 
 from parley.gateway.activity import answering
 from parley.gateway.backend import serving
+from parley.gateway.channels import Channels
 from parley.gateway.connections import Connections
 from parley.gateway.deliveries import PER_MESSAGE, Deliveries
 from parley.gateway.flow import Rate
@@ -28,6 +29,7 @@ from parley.gateway.settings import Settings
 from parley.gateway.sites import dispatch
 from parley.gateway.weather import Weather
 from parley.gateway.websocket import Limits
+from parley.kit.access import Access
 from parley.kit.apps import apps
 from parley.kit.ask import asking
 from parley.kit.bus import Bus, nats_bus
@@ -91,6 +93,7 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
     deliveries = Deliveries(connections.find, lives.obey, (stored + 1) * PER_MESSAGE - 1)
     weather = Weather(ingress, lives)
     origins = Origins(settings.origins, development=settings.development)
+    channels = Channels(bus, declared, Access(declared, development=settings.development))
     async with (
         asking(bus, "gateway", settings.partitions) as ask,
         answering(bus, writer.name, lives),
@@ -108,7 +111,7 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
         websocket_server(
             settings.host,
             settings.port,
-            Reception(declared, backends, lives, tokens, resume, origins, _rules(settings)).decide,
+            Reception(declared, backends, channels, lives, tokens, resume, origins, _rules(settings)).decide,
             _limits(settings),
         ) as server,
     ):

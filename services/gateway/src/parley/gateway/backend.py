@@ -48,12 +48,13 @@ Say = Callable[[Frame], None]
 
 
 class TurnedAway(Exception):  # noqa: N818 - an answer to a client, not an error of ours
-    """An app's own word that a client may not come in."""
+    """An app's own word that a client may not come in, or that of the system whose client it is."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.headers = headers or {}
 
 
 class Backends:

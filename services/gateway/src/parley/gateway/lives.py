@@ -20,7 +20,7 @@ from parley.kit.tokens import Tokens
 from parley.protocol import clock
 from parley.protocol.codes import CloseCode, Refusal
 from parley.protocol.commands import Reason
-from parley.protocol.dialects.parley_v1 import AnyGatewayFrame, GoAway, ParleyV1, Welcome
+from parley.protocol.dialects.parley_v1 import AnyGatewayFrame, ParleyV1, Welcome
 from parley.protocol.says import Attached, Close, Gone, Overtaken, Superseded, ToGateway
 
 log = structlog.get_logger(__name__)
@@ -295,16 +295,15 @@ class Lives:
         """
         deadline = self._now() + seconds
         spread = min(seconds * SPREAD, len(self._connections) / RETURNS_PER_SECOND)
+        asked: set[Connection] = set()
         for connection in self._connections:
-            dialect = connection.session.dialect
-            if isinstance(dialect, ParleyV1):
-                wait = round(random() * spread * 1000)  # noqa: S311 - jitter
-                reason = "This gateway is restarting."
-                connection.say(
-                    dialect.write(GoAway(reconnect_after_ms=wait, deadline_ms=round(seconds * 1000), reason=reason))
-                )
+            wait = round(random() * spread * 1000)  # noqa: S311 - jitter
+            frame = connection.session.dialect.go_away(wait, round(seconds * 1000))
+            if frame is not None:
+                connection.say(frame)
+                asked.add(connection)
         # A look now and then costs less than counting on every close.
-        while self._now() < deadline and self._resumable():  # noqa: ASYNC110
+        while self._now() < deadline and any(connection in asked for connection in self._connections):  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
         for count, connection in enumerate((*self._connections, *self._attempts.values())):
             connection.hang_up(CloseCode.RESTART, "This gateway is restarting.")
@@ -313,9 +312,6 @@ class Lives:
         await self._ingress.drained()
         for task in self._tasks:
             task.cancel()
-
-    def _resumable(self) -> bool:
-        return any(connection.session.dialect.resumable for connection in self._connections)
 
     def _do(self, work: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from parley.gateway.backend import Backend, Backends, TurnedAway
+from parley.gateway.channels import Channels
 from parley.gateway.connection import Back, Connection, Lives
 from parley.gateway.door import Accept, Refuse
 from parley.gateway.head import Request
@@ -25,6 +26,7 @@ from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import Profile
 from parley.protocol.dialects import Dialect, Farewell, Hello
 from parley.protocol.dialects.apigw import ApiGateway, Workshop
+from parley.protocol.dialects.kvs import CHANNEL
 from parley.protocol.dialects.parley_v1 import BEARER, SUBPROTOCOL, ParleyV1, metadata
 from parley.protocol.dialects.profiles import dialect_of
 from parley.protocol.proxy import Caller, Handshake
@@ -58,6 +60,7 @@ class Reception:
         self,
         apps: Apps,
         backends: Backends,
+        channels: Channels,
         lives: Lives,
         tokens: Tokens,
         resume: ResumeTokens,
@@ -67,6 +70,7 @@ class Reception:
     ) -> None:
         self._apps = apps
         self._backends = backends
+        self._channels = channels
         self._dialects = {name: dialect_of(app) for name, app in apps.items()}
         self._lives = lives
         self._tokens = tokens
@@ -84,12 +88,14 @@ class Reception:
         chosen = SUBPROTOCOL if ours else next((name for name in offered if name.startswith(BEARER)), None)
         try:
             hello = Hello(request.path, _parameters(request.query))
+            if CHANNEL in hello.query and not ours:
+                return Accept(await self._peer(request, hello), chosen)
             app = self._named(hello, ours=ours)
             dialect = dialect if ours else self._dialects.get(app or DEFAULT, APIGW)
             connection, own = await self._connection(request, hello, app, dialect)
             return Accept(connection, chosen or own)
         except TurnedAway as away:
-            return Refuse(away.status, away.message)
+            return Refuse(away.status, away.message, away.headers)
         except Refusal as refusal:
             farewell = dialect.dismiss(refusal)
             return _refuse(refusal) if farewell is None else Accept(Dismissal(farewell, refusal.code), chosen)
@@ -99,8 +105,7 @@ class Reception:
     ) -> tuple[Connection, str | None]:
         """Return the connection of whoever knocks, and the subprotocol that its app has chosen, if any."""
         headers = request.headers
-        if not self._origins.admits(headers.get("origin"), headers["host"]):
-            raise Refusal(ErrorCode.NOT_ALLOWED, f"Pages of {headers['origin']} may not connect: see GATEWAY_ORIGINS.")
+        self._admit(headers)
         authorizer = self._apps.named(app or DEFAULT).authorizer if isinstance(dialect, ApiGateway) else None
         identity = None if authorizer else await identify(self._tokens, request, hello, app, dialect)
         if identity is not None and dialect is not PARLEY:  # a token may name the app
@@ -119,6 +124,22 @@ class Reception:
         back = self._back(hello.query, identity) if dialect.resumable else None
         agent = headers.get("user-agent", "")[:256]
         return Connection(session, self._lives, _address(request), agent, back, backend), chosen
+
+    async def _peer(self, request: Request, hello: Hello) -> Connection:
+        """Return the connection of a master or a viewer of Kinesis."""
+        self._admit(request.headers)
+        identity, dialect = await self._channels.admit(request, hello)
+        if self._lives.trouble is not None:
+            raise self._lives.trouble
+        id_ = self._id(identity.app, None, None)
+        profile = Profile(user_id=hello.query.get(dialect.user), metadata=_metadata(dialect, hello.query))
+        session = Session(id_, dialect, identity, profile, self._rules, time(), hello)
+        agent = request.headers.get("user-agent", "")[:256]
+        return Connection(session, self._lives, _address(request), agent)
+
+    def _admit(self, headers: dict[str, str]) -> None:
+        if not self._origins.admits(headers.get("origin"), headers["host"]):
+            raise Refusal(ErrorCode.NOT_ALLOWED, f"Pages of {headers['origin']} may not connect: see GATEWAY_ORIGINS.")
 
     async def _let_in(
         self, authorizer: Authorizer | str | None, backend: Backend, request: Request, app: str
@@ -238,13 +259,17 @@ def _parameters(query: str) -> dict[str, str]:
 
 def _profile(dialect: Dialect, query: dict[str, str], identity: Identity) -> Profile:
     """Return what others may know of the client: all but its protocol's parameters. A token's subject is its user."""
-    said = {name: value for name, value in query.items() if name not in dialect.own}
-    metadata(said)
     for name in (dialect.user, "deviceId"):
         if len(query.get(name, "")) > MAX_NAME:
             raise Refusal(ErrorCode.BAD_REQUEST, f"{name} may have {MAX_NAME} characters.")
     user = identity.subject if identity.expires_at is not None else query.get(dialect.user) or None
-    return Profile(user_id=user, device_id=query.get("deviceId") or None, metadata=said)
+    return Profile(user_id=user, device_id=query.get("deviceId") or None, metadata=_metadata(dialect, query))
+
+
+def _metadata(dialect: Dialect, query: dict[str, str]) -> dict[str, str]:
+    said = {name: value for name, value in query.items() if name not in dialect.own}
+    metadata(said)
+    return said
 
 
 def _address(request: Request) -> str:

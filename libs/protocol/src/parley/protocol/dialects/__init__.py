@@ -101,6 +101,10 @@ class Dialect(Protocol):
         """Return the answer to a `Ping`, None if the dialect has none; *n* is the current place."""
         return None
 
+    def go_away(self, reconnect_after_ms: int, deadline_ms: int) -> Frame | None:  # noqa: ARG002 - see Dialect
+        """Return what asks a client to come back in so long, and before the deadline; None if the dialect cannot."""
+        return None
+
     def dismiss(self, refusal: Refusal) -> Farewell | None:  # noqa: ARG002 - see Dialect
         """Return what a client that may not come in is told on its socket; None: it is answered an HTTP status."""
         return None

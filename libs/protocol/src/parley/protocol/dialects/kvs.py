@@ -139,8 +139,8 @@ class Kinesis(Dialect):
         """Tell those who can tell which message it was."""
         return _status(ref, refusal.code, refusal.message)
 
-    def go_away(self) -> Frame:
-        """Ask a client to connect anew."""
+    def go_away(self, reconnect_after_ms: int, deadline_ms: int) -> Frame:  # noqa: ARG002 - the dialects' signature
+        """Ask a client to connect anew, which it does at once. JavaScript's does not listen."""
         return _GO_AWAY
 
 

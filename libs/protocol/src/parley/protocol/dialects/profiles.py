@@ -14,6 +14,7 @@ PROFILES: Final[dict[ProfileName, Callable[[App], Dialect]]] = {
     "workshop": Workshop,
     "yown": Workshop,
     "y-webrtc": lambda _: YWebrtc(),
+    "kvs": ApiGateway,  # Kinesis' own clients are known by their query, at any path
     "peerjs": lambda app: PeerJs(app.key),
 }
 """How the dialect of a profile is made for an app that has it."""
