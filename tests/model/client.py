@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from model.gateway import GRACE, Gateway, Socket
+from model.gateway import GRACE, Gateway, Return, Socket
 from model.rule import Rule
 from model.world import Process, Work, World
 from msgspec import Struct, field, json
@@ -23,6 +23,9 @@ MOST: Final = 5
 """Requests that wait for their answer at most."""
 
 PATIENCE: Final = 5000
+
+SLEPT: Final = 33_500
+"""A gateway that sleeps for longer may lose its clients: it has soon counted as lost for the length of the grace."""
 
 _decode: Final = json.Decoder().decode
 
@@ -77,10 +80,14 @@ class Client(Process):
         self.others: list[Client] = []
         self.absent_until = 0
         self._gateways = gateways
+        self._rooms = ROOMS[: world.taste.rooms]
+        self._actions = tuple(world.taste.actions)
+        self._weights = tuple(world.taste.actions.values())
         self._device = device
         self.socket: Socket | None = None
         self._inbox: list[tuple[Socket, bytes | int]] = []
-        self._count = 0
+        self._attempts = 0
+        self._count = 0  # of requests
         self._hasty = False  # it has given up a socket that may arrive late, and begin anew in its device's name
         self._since = 0  # when it began to connect, or heard something
         self._reading = self.run(self._read())
@@ -150,7 +157,7 @@ class Client(Process):
                     self.cut(noticed=world.between(1, 20_000))
                 elif world.trouble:
                     self._speak(self.life)
-                yield world.between(20, 350) if world.trouble else 500
+                yield world.between(20, world.taste.pause) if world.trouble else 500
 
     def _connect(self) -> None:
         gateways = [gateway for gateway in self._gateways() if gateway.accepts]
@@ -160,32 +167,36 @@ class Client(Process):
         self.socket = Socket(gateway, self)
         self._since = self.world.now
         life = self.life
-        gateway.accept(self.socket, None if life is None else (life.token, life.n, life.session), self._device)
+        self._attempts += 1
+        back = None if life is None else Return(life.token, life.n, self._attempts, life.session)
+        gateway.accept(self.socket, back, self._device)
 
     def _speak(self, life: Life) -> None:
         if len(life.unanswered) >= MOST:
             return
         world = self.world
-        chance, room = world.chance(), world.random.choice(ROOMS)
-        if chance < 0.25 and len(life.rooms) < len(ROOMS):
-            self._ask(life, "join", room, room=room)
-        elif chance < 0.33:
-            room = world.random.choice(list(life.rooms) or ROOMS)
-            self._ask(life, "leave", room, room=room)
-        elif chance < 0.53:
-            self._ask(life, "send", room, room=room, data=self._next(life, room))
-        elif chance < 0.68:
-            k = self._next(life, room)
-            self._ask(life, "chat", room, room=room, id=str(k), text="", data=k)
-        elif chance < 0.9:
-            to = world.random.choice(self.others).life
-            if to is not None:
-                self._ask(life, "signal", "", to=to.id, data=self._next(life, to.id))
-        elif chance < 0.95:
-            life.metadata["p"] = life.metadata.get("p", 0) + 1
-            self._ask(life, "presence", "", metadata={"p": life.metadata["p"]})
-        else:
-            self._ask(life, "ping", "")
+        room = world.random.choice(self._rooms)
+        match world.random.choices(self._actions, self._weights)[0]:
+            case "join":
+                room = world.random.choice([one for one in self._rooms if one not in life.rooms] or [room])
+                self._ask(life, "join", room, room=room)
+            case "leave":
+                room = world.random.choice([*life.rooms] or [room])
+                self._ask(life, "leave", room, room=room)
+            case "send":
+                self._ask(life, "send", room, room=room, data=self._next(life, room))
+            case "chat":
+                k = self._next(life, room)
+                self._ask(life, "chat", room, room=room, id=str(k), text="", data=k)
+            case "signal":
+                to = world.random.choice(self.others).life
+                if to is not None:
+                    self._ask(life, "signal", "", to=to.id, data=self._next(life, to.id))
+            case "presence":
+                life.metadata["p"] = life.metadata.get("p", 0) + 1
+                self._ask(life, "presence", "", metadata={"p": life.metadata["p"]})
+            case "ping":
+                self._ask(life, "ping", "")
 
     def _next(self, life: Life, path: str) -> int:
         k = life.said[path] = life.said.get(path, 0) + 1
@@ -212,6 +223,8 @@ class Client(Process):
                 if socket is not self.socket:
                     continue
                 if isinstance(words, int):
+                    if words == CloseCode.REPLACED and not self._hasty:
+                        self.world.wrong(f"{self.name} is told that another has its connection")
                     self._lost()
                 else:
                     self._since = self.world.now
@@ -261,7 +274,7 @@ class Client(Process):
         self.lives.append(life)
         if before is None:
             return
-        slept = any(gateway.slept > GRACE - 10_000 for gateway in self._gateways())
+        slept = any(gateway.slept > SLEPT for gateway in self._gateways())
         if world.now - before.fine_at < GRACE and not slept and not self._hasty:
             world.wrong(f"{before.id} was away for {world.now - before.fine_at} ms, and is gone")
         for room, stand in before.rooms.items():

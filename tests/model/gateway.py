@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from model.owner import PARTITIONS
 from model.rule import Rule
@@ -15,6 +15,7 @@ from parley.gateway.connection import Back, Connection
 from parley.gateway.connections import Connections
 from parley.gateway.deliveries import PER_MESSAGE, Deliveries
 from parley.gateway.ingress import Bounds, Ingress
+from parley.gateway.lease import Blind, Vigil
 from parley.gateway.replay import Replay, Returning
 from parley.gateway.resume import ResumeTokens
 from parley.gateway.session import Publish, Rules
@@ -41,6 +42,16 @@ BEFORE = 25_000
 RULES = Rules(partitions=PARTITIONS)
 TOKENS = ResumeTokens("secret")
 DIALECT = ParleyV1()
+
+
+class Return(NamedTuple):
+    """What a client says that comes back."""
+
+    token: str
+    n: int
+    attempt: int
+    session: int
+    """Which no real client knows; for a gateway that guesses."""
 
 
 class Socket:
@@ -167,6 +178,11 @@ class Lives(lives.Lives):
         """How many sessions wait for their grace to be over."""
         return len(self._waiting)
 
+    @property
+    def knocking(self) -> tuple[Connection, ...]:
+        """Those who wait for their home's word."""
+        return tuple(self._attempts.values())
+
 
 class Early(Ingress):
     """Tells all partitions that a connection moves without waiting for its home."""
@@ -282,11 +298,11 @@ class Gateway(Process):
 
     @property
     def at_rest(self) -> bool:
-        """Whether it has nothing to say, now or later."""
-        return not self.lives.waiting and self.writer.idle
+        """Whether it has nothing to say, now or later, and has noticed whose client is gone."""
+        return not self.lives.waiting and self.writer.idle and all(socket.open for socket in self.sockets)
 
-    def accept(self, socket: Socket, back: tuple[str, int, int] | None, device: str | None) -> None:
-        """Take a client in: *back* is its resume token, the last n and the session that it had."""
+    def accept(self, socket: Socket, back: Return | None, device: str | None) -> None:
+        """Take a client in, or back."""
         self.sockets[socket] = None
         socket.reading = self.run(self._serve(socket, back, device), self.world.soon())
 
@@ -306,7 +322,7 @@ class Gateway(Process):
         self.run(self._drain())
 
     def _drain(self) -> Work:
-        for connection in self.connections:
+        for connection in (*self.connections, *self.lives.knocking):
             connection.hang_up(CloseCode.RESTART)
             yield self.world.soon()
         while not self.writer.idle:
@@ -314,7 +330,7 @@ class Gateway(Process):
         self._nats.leases.pop(self.name, None)
         self.kill()
 
-    def _serve(self, socket: Socket, back: tuple[str, int, int] | None, device: str | None) -> Work:
+    def _serve(self, socket: Socket, back: Return | None, device: str | None) -> Work:
         world = self.world
         if not self.accepts:
             if socket.open:
@@ -328,11 +344,11 @@ class Gateway(Process):
         made.world = world
         before = None
         if back is not None:
-            named = TOKENS.read(back[0], APP, socket.client.name)
+            named = TOKENS.read(back.token, APP, socket.client.name)
             assert named is not None
-            before = Back(named, back[1])
+            before = Back(named, back.n, back.attempt if world.holds(Rule.ATTEMPTS) else None)
             if isinstance(self.ingress, Early):
-                self.ingress.guess = {named: back[2]}
+                self.ingress.guess = {named: back.session}
         connection = Connection(made, self.lives, "", "", before)
         socket.listener = connection
         connection.connected(socket)  # type: ignore[arg-type] # a Socket of the model
@@ -359,7 +375,14 @@ class Gateway(Process):
             yield None if index >= len(log) else self.world.soon()
 
     def _beat(self) -> Work:
+        vigil = Vigil(self.world.now / 1000)
         while True:
+            try:
+                vigil.look(self.world.now / 1000)
+            except Blind:
+                if self.world.holds(Rule.ANOTHER_NAME):
+                    self.drain()
+                    return
             self._nats.leases[self.name] = self.world.now + LEASE
             self.lives.expire()
-            yield self.world.between(700, 1100)
+            yield self.world.beat()

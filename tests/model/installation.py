@@ -16,6 +16,7 @@ from model.owner import PARTITIONS, PRESENCE, ROOMS
 from model.replica import Replica
 from model.rule import Rule
 from model.streams import Nats, readable
+from model.taste import Taste
 from model.world import Process, Work, World
 
 from parley.gateway import deliveries, replay
@@ -48,8 +49,7 @@ class Installation:
         ]
         for client in self.clients:
             client.others = [other for other in self.clients if other is not client]
-        self._fate = Process(world, "fate")
-        self._fate.run(self._happens())
+        Process(world, "fate").run(self._happens())
 
     def live(self) -> None:
         """Suffer, come to rest, and be judged."""
@@ -115,12 +115,14 @@ class Installation:
                         yield f"{service.name} {partition} has {row.id} at {row.gateway}"
 
 
-def schedules(seeds: Iterable[int], without: Collection[Rule] = ()) -> Iterator[tuple[int, World]]:
+def schedules(
+    seeds: Iterable[int], without: Collection[Rule] = (), taste: Taste | None = None
+) -> Iterator[tuple[int, World]]:
     """Let the schedule of each seed happen, and give its world with what was wrong."""
     quick = mock.patch.object(replay, "readable", readable), mock.patch.object(deliveries, "readable", readable)
     with quick[0], quick[1], _errors() as logged, _uncollected():
         for seed in seeds:
-            world = World(seed, without)
+            world = World(seed, without, taste)
             Installation(world).live()
             for error in logged:
                 world.wrong(error)

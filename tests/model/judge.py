@@ -1,7 +1,7 @@
 """What must be true once all is quiet, held against what one owner makes of the log that never failed."""
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from model import announced
 from model.client import Life
@@ -12,11 +12,12 @@ from msgspec import Struct, json
 from parley.gateway.deliveries import PER_MESSAGE
 from parley.kit.rounds import Round
 from parley.protocol.ids import home_of
+from parley.protocol.says import ToGateway
 
 if TYPE_CHECKING:
     from model.installation import Installation
 
-HIDDEN = frozenset({"attached", "close", "gone", "superseded"})
+HIDDEN = frozenset(kind.__struct_config__.tag for kind in get_args(ToGateway))
 """What is said to gateways, and no client hears."""
 
 

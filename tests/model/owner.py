@@ -53,7 +53,8 @@ class Rules(rounds.Rules):
         super().__init__(service.name, partition, state, limit=LIMIT)
 
     def _is_new(self, writer: str, number: int) -> bool:
-        return super()._is_new(writer, number) or ("/" not in writer and not self._world.holds(Rule.BATCH_NUMBERS))
+        rule = Rule.FORWARDS_IN_ORDER if "/" in writer else Rule.BATCH_NUMBERS
+        return super()._is_new(writer, number) or not self._world.holds(rule)
 
 
 class Forgetful(Registry):
@@ -200,7 +201,7 @@ class Owner:
                 world.random.shuffle(left)
             again = []
             for message in left:
-                if not nats.publish(lambda message=message: store(message)):  # type: ignore[misc] # a default
+                if not nats.publish(self._replica, lambda message=message: store(message)):  # type: ignore[misc] # a default
                     again.append(message)
                 if world.chance() < 0.2:
                     yield 1

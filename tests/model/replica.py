@@ -52,7 +52,7 @@ class Replica(Process):
         while not self.leaving:
             if not world.fault("no database", 0.02):
                 self._tend()
-            yield world.between(700, 1200)
+            yield world.beat()
 
     def _look(self) -> Work:
         while not self.leaving:
@@ -110,6 +110,9 @@ class Replica(Process):
 
     def _watch(self) -> None:
         now, leases = self.world.now, self._nats.leases
+        for owner in self.owners.values():
+            if owner.rules is not None and owner.rules.state.waiting():
+                self._write(owner.partition, Tick(app=""))
         named = [
             (owner.partition, gateway, lost)
             for owner in self.owners.values()
@@ -125,9 +128,6 @@ class Replica(Process):
                     self._write(partition, GatewayLost(app="", gateway=gateway))
             elif lost:
                 self._write(partition, GatewayBack(app="", gateway=gateway))
-        for owner in self.owners.values():
-            if owner.rules is not None and owner.rules.state.waiting():
-                self._write(owner.partition, Tick(app=""))
 
     def _write(self, partition: int, command: AnyCommand) -> None:
         before = self._under_way.get((partition, command))

@@ -7,6 +7,7 @@ class Rule(StrEnum):
     """What is left out is named by what holds otherwise."""
 
     BATCH_NUMBERS = "an owner ignores a batch that it has read"
+    FORWARDS_IN_ORDER = "of two owners of one partition the slower has not the last word in another"
     FENCE = "who has lost a partition cannot write its rows"
     SAID_FIRST = "what is checkpointed has been said"
     ONE_BATCH = "one batch is in flight for each partition"
@@ -25,6 +26,8 @@ class Rule(StrEnum):
     HELD_UNTIL_LIVE = "what a client says waits until it is live"
     ANSWERED_DROPPED = "a repeated request whose answer was replayed is dropped"
     SESSIONS = "what an older session says is void"
+    ATTEMPTS = "an attempt to resume that was given up takes the connection from no later one"
+    ANOTHER_NAME = "a gateway that slept for half of the grace goes on under another name"
     CLOSED_TO_ALL = "after a resume the end of a session is told to all partitions"
     ENDED_BY_ITS_GATEWAY = "a gateway ends every session that it held"
     LOST_GATEWAYS = "owners end what a lost gateway held"

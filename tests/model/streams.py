@@ -17,7 +17,10 @@ CREATED = "2026-01-01T00:00:00+00:00"
 BEGAN = 1_767_225_600_000
 
 LOST = 0.03
-"""How often a publish is lost, how often its acknowledgement is, and how often it comes late."""
+"""How often a publish is lost, how often its acknowledgement is, and about how often it comes late."""
+
+STRUCK = 0.02
+"""How often a process dies or falls asleep over it."""
 
 readable = lru_cache(maxsize=8192)(deliveries_.readable)
 """What a message of DELIVERIES says: many read the same."""
@@ -41,19 +44,34 @@ class Nats(Process):
         self._sequence = 0
         self._readers: dict[str, list[Task]] = defaultdict(list)
 
-    def publish(self, store: Callable[[], None]) -> bool:
-        """Store something, or not; return whether it was acknowledged."""
+    def publish(self, process: Process, store: Callable[[], None]) -> bool:
+        """Store something of a process, or not; return whether it was acknowledged."""
         world = self.world
+        if not process.awake:
+            return False
         chance = world.chance() if world.trouble else 1.0
-        if chance >= 3 * LOST:
+        if chance >= 3 * LOST + 2 * STRUCK:
             store()
             return True
+        if chance >= 3 * LOST:
+            self._strike(process, store, dies=chance < 3 * LOST + STRUCK)
+            return False
         world.faults["publish"] += 1
         if chance < LOST:
             store()
         elif chance < LOST * 1.4:
             world.later(self, world.between(5, 3000), store)
         return not world.holds(Rule.ACKNOWLEDGED)
+
+    def _strike(self, process: Process, store: Callable[[], None], *, dies: bool) -> None:
+        """Kill a process once it has published, or let it sleep before it has."""
+        if dies:
+            self.world.faults["killed at a publish"] += 1
+            store()
+            process.kill()
+        else:
+            self.world.faults["asleep at a publish"] += 1
+            process.nap()
 
     def put(self, partition: int, kind: Class, payload: bytes) -> None:
         """Store a batch."""

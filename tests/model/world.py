@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from random import Random
 
 from model.rule import Rule
+from model.taste import Taste, some
 
 Work = Generator[int | None, None, None]
 
@@ -35,6 +36,13 @@ class Process:
 
     def kill(self) -> None:
         self.alive = False
+
+    def nap(self) -> None:
+        """Sleep for as long as the taste of the schedule has it."""
+        world = self.world
+        (span,) = world.random.choices(tuple(world.taste.naps), tuple(world.taste.naps.values()))
+        if self.awake:
+            self.sleep(world.between(*span))
 
     def sleep(self, milliseconds: int) -> None:
         self.asleep_until = self.world.now + milliseconds
@@ -74,8 +82,9 @@ class Task:
 class World:
     """One schedule's time and dice."""
 
-    def __init__(self, seed: int, without: Collection[Rule] = ()) -> None:
+    def __init__(self, seed: int, without: Collection[Rule] = (), taste: Taste | None = None) -> None:
         self.random = Random(seed)
+        self.taste = taste or some(self.random)
         self.chance = self.random.random
         self.now = 0
         self.trouble = True
@@ -96,6 +105,10 @@ class World:
 
     def between(self, low: int, high: int) -> int:
         return low + int(self.chance() * (high - low))
+
+    def beat(self) -> int:
+        """Return how long whoever holds a lease rests."""
+        return self.between(700, 1200) if self.trouble else 2000
 
     def fault(self, kind: str, probability: float) -> bool:
         """Whether a fault happens now."""

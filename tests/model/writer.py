@@ -85,7 +85,7 @@ class Writer:
 
     def _store(self, partition: int, kind: Class, payload: bytes, stored: list[Stored]) -> Work:
         world = self._process.world
-        while not self._nats.publish(lambda: self._nats.put(partition, kind, payload)):
+        while not self._nats.publish(self._process, lambda: self._nats.put(partition, kind, payload)):
             yield world.between(20, 500)
         for future in stored:
             future.set()
