@@ -125,10 +125,10 @@ TEXT = """\
 
 {machine} ({versions})
 
-Figures are medians of {rounds} rounds of {seconds} seconds, in which the systems take turns. They are for comparing
-within a row: on another machine all of them move. `make bench` takes them again (`ARGS=--quick` in less than a
-minute), and keeps every round, with the processor time of each process per message, as JSON in
-`benchmarks/results/`.
+Figures are medians of {rounds} rounds of {seconds} seconds, in which the systems take turns; a fault is measured once.
+They are for comparing within a row: on another machine all of them move. `make bench` takes them again
+(`ARGS=--quick` in two minutes, `ARGS="--only faults"` for the faults alone), and keeps every round, with the processor
+time of each process per message, as JSON in `benchmarks/results/`.
 
 ## What is compared
 
@@ -142,7 +142,7 @@ minute), and keeps every round, with the processor time of each process per mess
   can do on this machine: a system near it is faster than we can measure.
 
 One load generator, a process of its own, drives all three over real sockets on loopback. Every message carries its
-number, and a run fails if one is lost, comes twice or out of order.
+number, and a run fails if one is lost, comes twice or out of order; with faults such are counted.
 
 ## What the rows are
 
@@ -156,4 +156,16 @@ number, and a run fails if one is lost, comes twice or out of order.
   as `send`, Socket.IO as `socket.to(room).emit`.
 - *Chat*: 100 rooms of two; both hear every message. Closed loop: each client writes again when it is acknowledged.
   Parley acknowledges when the message is stored for history; Socket.IO when it has been relayed.
+
+Of the faults, each has a Parley of its own, with as many replicas as it takes. Couples talk at a fixed rate whatever
+happens, directly and as chat, and every message is acknowledged. The clients come back as those of our SDKs do, with
+their backoff, which is part of the time. A *pause* is the longest that any message was on its way.
+
+- *Gateway killed* (`kill -9`): all clients are at one of two gateways, and couples say 500 things a second. Each is
+  back when the other gateway has said welcome and answered a question asked after it.
+- *Owner of rooms killed* (`kill -9`): one of two, with half the partitions. Its lease of three seconds has to run out.
+- *All processes replaced*: two of each service; one after the other is asked to end (SIGTERM), and has a successor
+  that is ready before the next is asked.
+- *Leaders of streams killed* (`kill -9`): three NATS servers, streams on all three; the one that leads INGRESS, then
+  DELIVERIES, then EVENTS, each started again before the next.
 """
