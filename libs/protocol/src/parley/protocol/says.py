@@ -185,6 +185,8 @@ class Attached(Say, kw_only=True, frozen=True, tag="attached"):
     """From the home partition: where the connection lived before; what it missed was written there."""
     profile: Profile | None = None
     """From the home partition: how the connection presents itself."""
+    rooms: tuple[str, ...] = ()
+    """The rooms of this partition that it is in: its new gateway counts them."""
 
 
 class Gone(Say, kw_only=True, frozen=True, tag="gone"):
