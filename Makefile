@@ -7,7 +7,7 @@ NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 CODE := $(wildcard libs/*/src services/*/src) cli/src clients/python/src
 TYPED := $(CODE) tests $(wildcard benchmarks)
 SERVICES := gateway presence rooms history
-CLIENTS := tests/clients/aws
+CLIENTS := tests/clients/aws tests/clients/kinesis
 JS := clients/js web tests/e2e $(CLIENTS)
 MEMBERS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml) cli/pyproject.toml \
 	clients/python/pyproject.toml
