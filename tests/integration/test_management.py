@@ -1,5 +1,7 @@
 """The management API at the front door of a real Parley: what backends do to connections, and what clients see."""
 
+import os
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -14,6 +16,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 from support.aws import KEY, SDKS, SECRET, Sdk, call
+from support.eventually import eventually
 from support.guests import Guest, Guests, guests
 from support.instance import REAL, Instance
 
@@ -269,6 +272,25 @@ async def test_in_production_a_stranger_gets_nothing(production: Instance) -> No
         granted = await world.rest.post(path, headers=bearer(token(admin=True)), content="from the backend")
         assert granted.status_code == 200
         assert await ana.hears_text() == "from the backend"
+
+
+async def test_a_connection_whose_gateway_was_killed_is_known_until_its_grace_is_over(production: Instance) -> None:
+    async with guests(production.url) as world:
+        world.app = "shop"
+        ana = await world.parley(token=token())
+        await ana.asks("ping")
+        for replica in range(2):
+            os.kill(production.part("gateway", replica)["pid"], signal.SIGKILL)
+        await ana.close_code()
+        await eventually(lambda: None if production.part("gateway")["ready"] else "no gateway is back yet", within=30)
+
+        headers = bearer(token(admin=True))
+        answer = await world.rest.get(f"/shop/@connections/{quote(ana.id)}", headers=headers)
+
+        assert answer.status_code == 200
+        assert answer.json()["lastActiveAt"] == answer.json()["connectedAt"]
+        assert answer.json()["identity"]["sourceIp"] == "127.0.0.1"
+    await production.ready()
 
 
 def bearer(token: str) -> dict[str, str]:

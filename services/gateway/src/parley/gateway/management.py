@@ -78,7 +78,14 @@ NAMES: Final[dict[ErrorCode, tuple[int, str]]] = {
     ErrorCode.RATE_LIMITED: (429, "LimitExceededException"),
     ErrorCode.DEGRADED: (503, "ServiceUnavailableException"),
 }
-"""How refusals are called here; else 500. SDKs repeat 429 and 5xx a few times, which is right for these."""
+"""How refusals are called here. SDKs repeat 429 and 5xx a few times, which is right for these."""
+
+INTERNAL: Final = (500, "InternalServerErrorException")
+"""Any other refusal."""
+
+WRONG_METHOD: Final = (405, "MethodNotAllowedException")
+LATE: Final = (408, "RequestTimeoutException")
+UNSIGNED: Final = (403, "MissingAuthenticationTokenException")
 
 STRICT: Final = Rate(per_second=10_000, burst=5_000)
 """Requests to an app that is held to API Gateway's own quotas; each gateway counts for itself."""
@@ -95,8 +102,9 @@ NO_KEYS: Final = Refusal(
     "This app has no access keys to check a signature with. Declare some, or send a bearer token that grants admin.",
 )
 NO_GRANT: Final = Refusal(ErrorCode.NOT_ALLOWED, "The token does not grant admin.")
-UNSIGNED: Final = ("MissingAuthenticationTokenException", "Missing Authentication Token")
-FORBIDDEN: Final = ("ForbiddenException", "Forbidden")
+NO_SIGNATURE: Final = "Missing Authentication Token"
+BAD_SIGNATURE: Final = Refusal(ErrorCode.NOT_ALLOWED, "Forbidden")
+"""API Gateway's own words, both."""
 
 
 class Request(Struct, frozen=True):
@@ -159,7 +167,7 @@ class _Management:
 
     async def _granted(self, found: re.Match[str], scope: Scope, receive: Receive) -> tuple[int, bytes]:
         if scope["method"] not in METHODS:
-            raise Fails(405, "MethodNotAllowedException", f"There are {ALLOW}.", allow=ALLOW)
+            raise Fails(*WRONG_METHOD, f"There are {ALLOW}.", allow=ALLOW)
         request = await _whole(scope, receive)
         app = await self._caller(request, found[1])
         if self._apps.named(app).strict and not self._flow(app).take(self._now()):
@@ -189,7 +197,7 @@ class _Management:
             self._check_signature(request, name, keys)
         elif not self._development:
             if not scheme:
-                raise Fails(403, *UNSIGNED)
+                raise Fails(*UNSIGNED, NO_SIGNATURE)
             raise NO_KEYS
         elif not self._origins.admits(request.headers.get("origin"), request.headers.get("host", "")):
             raise OTHER_PAGE
@@ -217,7 +225,9 @@ class _Management:
             check_headers(signed, keys.get, service=SERVICE, now=self._now())
         except BadSignature as bad:
             log.info("A management request is not signed as it must be.", app=app, why=bad.message)
-            raise Fails(403, *(UNSIGNED if bad.fault is Fault.MISSING else FORBIDDEN)) from None
+            if bad.fault is Fault.MISSING:
+                raise Fails(*UNSIGNED, NO_SIGNATURE) from None
+            raise BAD_SIGNATURE from None
 
     # what is asked
 
@@ -259,7 +269,7 @@ async def _whole(scope: Scope, receive: Receive) -> Request:
         async with asyncio.timeout(BODY_SECONDS):
             body = await _body(headers, receive)
     except TimeoutError:
-        raise Fails(408, "RequestTimeoutException", "The body did not arrive in time.") from None
+        raise Fails(*LATE, "The body did not arrive in time.") from None
     return Request(
         scope["method"], scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1"), headers, body
     )
@@ -294,7 +304,7 @@ def _parameter(query: str, name: str) -> str | None:
 
 
 def _fails(refusal: Refusal) -> Fails:
-    status, name = NAMES.get(refusal.code, (500, "InternalServerErrorException"))
+    status, name = NAMES.get(refusal.code, INTERNAL)
     wait = refusal.retry_after_ms
     return Fails(status, name, refusal.message, **({} if wait is None else {"retry-after": str(-(-wait // 1000))}))
 
