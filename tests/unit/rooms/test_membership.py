@@ -20,7 +20,7 @@ def partition():
 
 
 def join(partition, name, **fields):
-    outputs = partition.asks(name, Join(room="r", ref="j", **fields))
+    outputs = partition.asks(name, Join(room="r", ref="j", **fields), capacity=1000)
     (answer,) = heard(outputs, name)
     return answer
 
@@ -395,13 +395,13 @@ def test_a_presence_that_was_set_comes_along(partition):
 def fill(partition, members):
     """Let members in who say as much about themselves as their gateway allows."""
     for number in range(members):
-        partition.asks(f"m{number}", Join(room="r", metadata={"about": "x" * 4000}))
+        partition.asks(f"m{number}", Join(room="r", metadata={"about": "x" * 4000}), capacity=1000)
 
 
 def test_a_room_is_full_when_its_members_say_more_about_themselves_than_an_answer_can_hold(partition):
     fill(partition, 100)
 
-    outputs = partition.asks("ana", Join(room="r", ref="1"))
+    outputs = partition.asks("ana", Join(room="r", ref="1"), capacity=1000)
 
     (error,) = heard(outputs, "ana")
     assert (error.code, error.ref) == (ErrorCode.ROOM_FULL, "1")

@@ -10,10 +10,20 @@ from msgspec import Meta, Struct
 
 from parley.protocol.dialects.selection import Selection
 
-ProfileName = Literal["apigw", "workshop", "yown", "y-webrtc", "kvs", "peerjs"]
+ProfileName = Literal[
+    "apigw", "workshop", "yown", "yjs-apigw", "broadcast", "broadcast-text", "y-webrtc", "kvs", "peerjs"
+]
 """Which clients an app serves without the subprotocol ``parley.v1``, which every app serves."""
 
-BUILT_IN: Final[tuple[ProfileName, ...]] = ("workshop", "yown", "y-webrtc", "peerjs")
+BUILT_IN: Final[tuple[ProfileName, ...]] = (
+    "workshop",
+    "yown",
+    "yjs-apigw",
+    "broadcast",
+    "broadcast-text",
+    "y-webrtc",
+    "peerjs",
+)
 """Profiles that development mode has an app of, at the path of that name."""
 
 DEFAULT: Final = "default"

@@ -98,7 +98,7 @@ class Asked(FromConnection, kw_only=True, frozen=True, tag="asked"):
     profile: Profile | None = None
     """With `Join`: how the member presents itself; with `Chat` and `Relay` its user."""
     capacity: int = 0
-    """With `Join`: how many members the room may have."""
+    """With `Join`: how many members the room may have; 0: any number."""
     resumable: bool = False
     """As in `Opened`: a room's partition may never have seen that."""
     touched: int = 0

@@ -1,6 +1,6 @@
 """What an owner's rules ask for. The owner's loop performs it, in rounds (design section 6)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable  # noqa: TC003 - msgspec reads it
 from typing import Any
 
 from msgspec import Struct

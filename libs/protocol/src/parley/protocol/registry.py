@@ -126,6 +126,7 @@ class Registry:
     def opened(self, command: Opened, at: Place) -> list[Connection]:
         """Enter a new connection; return the one of the same device that it replaces, if any."""
         self._forget(at.time)
+        self.gateway_back(at.writer)
         profile = command.profile
         row = Connection(
             app=command.app,
@@ -159,6 +160,7 @@ class Registry:
         attempt = was.attempt if command.count is None else command.count
         if attempt < was.attempt:
             return was, was
+        self.gateway_back(at.writer)
         recent = [stay for stay in was.before if at.time - stay.until < REPLAY_MS and stay.gateway != was.gateway]
         before = (*recent, Stay(was.gateway, at.time))
         now = replace(was, session=was.session + 1, gateway=at.writer, before=before, attempt=attempt)
@@ -167,6 +169,7 @@ class Registry:
 
     def moved(self, command: Moved, at: Place) -> Connection:
         """Note, away from its home, the session that its home began; return the newest known."""
+        self.gateway_back(at.writer)
         row = self.connections.get(command.connection)
         if row is None:
             row = Connection(
@@ -235,7 +238,10 @@ class Registry:
         return [row for row in here if not row.resumable]
 
     def gateway_back(self, gateway: str) -> None:
-        """Note that the gateway was only asleep."""
+        """Note that the gateway was only asleep.
+
+        So it was if it takes a connection in, which is to have the whole grace, should the gateway be missed again.
+        """
         if gateway in self.lost:
             del self.lost[gateway]
 

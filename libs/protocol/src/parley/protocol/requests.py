@@ -75,6 +75,8 @@ class Relay(Request, kw_only=True, frozen=True, tag="relay"):
 
     room: str
     text: str
+    echo: bool = False
+    """Its sender hears it as everybody does."""
 
 
 class Publish(Request, kw_only=True, frozen=True, tag="publish"):

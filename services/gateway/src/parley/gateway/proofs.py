@@ -11,7 +11,7 @@ from parley.protocol.dialects.peerjs import PeerJs
 async def identify(tokens: Tokens, request: Request, hello: Hello, app: str | None, dialect: Dialect) -> Identity:
     """Return who knocks, for which app; raise Refusal. *app* is what the request itself names, if it does."""
     if isinstance(dialect, PeerJs) and app is not None:
-        dialect.check(hello)  # the key is the app's and public, the token is PeerJS's own
+        dialect.check(hello)
         return Identity(app=app, direct=True)
     return await tokens.identify(token(request, hello.query), app)
 

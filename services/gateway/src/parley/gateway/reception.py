@@ -49,6 +49,7 @@ STATUS: Final = {
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.RATE_LIMITED: 429,
     ErrorCode.DEGRADED: 503,
+    ErrorCode.INTERNAL: 500,
 }
 """What a refused client of another dialect than ours is answered; else 400."""
 
@@ -110,10 +111,12 @@ class Reception:
         identity = None if authorizer else await identify(self._tokens, request, hello, app, dialect)
         if identity is not None and dialect is not PARLEY:  # a token may name the app
             app, dialect = identity.app, self._dialects.get(identity.app, APIGW)
+        dialect.check(hello)
         if self._lives.trouble is not None:
             raise self._lives.trouble
         name = app or DEFAULT if identity is None else identity.app
-        id_ = self._id(name, None if identity is None else identity.subject, hello.query.get("deviceId"))
+        subject = None if identity is None or dialect.device_alone else identity.subject
+        id_ = self._id(name, subject, hello.query.get("deviceId"))
         backend = self._backend(name, id_, request) if isinstance(dialect, ApiGateway) else None
         if identity is None:
             assert backend is not None  # an app with an authorizer has one

@@ -49,8 +49,11 @@ def join(rows: Rows, command: Asked, request: Join, at: Place) -> Iterator[Outpu
 
 
 def _full(rows: Rows, room: Room, command: Asked) -> str | None:
-    """Return why nobody more can come in, None if somebody can."""
-    if command.capacity and room.size >= command.capacity:
+    """Return why nobody more can come in, None if somebody can. Without a capacity anybody can."""
+    # Who needs no list of the members may be one of any number.
+    if not command.capacity:
+        return None
+    if room.size >= command.capacity:
         return f"The room has its {command.capacity:,} members; join when somebody has left."
     if presented(rows.members.profiles(room.key)) > PRESENTED_BYTES:
         return TOO_MUCH

@@ -65,7 +65,7 @@ def relay(rows: Rows, command: Asked, request: Relay, at: Place) -> Iterator[Out
         yield from _post(rows, key, command.connection, user, f"{at.sequence:x}-{at.index:x}", request.text, NULL, at)
         return
     message = says.Message(room=request.room, from_=command.connection, data=Raw(_encode(request.text)))
-    yield from rows.to_members(key, message, but=command.connection)
+    yield from rows.to_members(key, message, but=None if request.echo else command.connection)
     yield from _negotiation(rows, key, command, said, at)
 
 

@@ -79,8 +79,16 @@ class Dialect(Protocol):
     """How many rooms a connection may be in; 0: as the gateway is set."""
     own: frozenset[str] = frozenset()
     """Query parameters that are the protocol's, so no metadata of a connection."""
+    crowds: bool = False
+    """Whether its rooms may have any number of members."""
+    device_alone: bool = False
+    """Whether a device that connects again replaces its connection whosever it was."""
     user: str = "userId"
     """The query parameter in which a client without a token says who it is."""
+
+    def check(self, hello: Hello) -> None:  # noqa: ARG002 - see Dialect
+        """Raise Refusal if a handshake lacks what the protocol needs."""
+        return
 
     def conversation(self, hello: Hello) -> Conversation:
         """Return the codec for one new connection."""

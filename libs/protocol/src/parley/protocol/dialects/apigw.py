@@ -100,8 +100,6 @@ class ApiGateway(Dialect):
             case says.ChatPosted():
                 text = say.text.encode()
                 return lambda receiver: None if receiver == say.from_ else text
-            case says.MemberJoined():
-                return _new_participant
             case says.Error():
                 request = urlsafe_b64encode(n.to_bytes(11)).decode()
                 return lambda receiver: error_frame(say.code, receiver, request)
@@ -116,16 +114,16 @@ class ApiGateway(Dialect):
 class Seat:
     """A connection's codec. It remembers the one room that a connection is in, for handlers that know one."""
 
-    __slots__ = ("_dialect", "_hello", "room")
+    __slots__ = ("_dialect", "hello", "room")
 
     def __init__(self, dialect: ApiGateway, hello: Hello) -> None:
         self._dialect = dialect
-        self._hello = hello
+        self.hello = hello
         self.room: str | None = None
 
     def opening(self) -> Sequence[ask.ClientRequest]:
         """Return what the profile asks for."""
-        return self._dialect.opening(self._hello)
+        return self._dialect.opening(self.hello)
 
     def decode(self, frame: bytes) -> Sequence[ask.ClientRequest]:
         """Return what the route of a frame asks for."""
@@ -163,6 +161,10 @@ class Workshop(ApiGateway):
         "NEGOTIATE": _negotiate,
         "negotiate": _negotiate,
     }
+
+    def encode(self, say: says.ToClient, n: int) -> Frame | Personal | None:
+        """Announce who joins."""
+        return _new_participant if isinstance(say, says.MemberJoined) else super().encode(say, n)
 
 
 def _member(body: dict[str, Any], key: str) -> str:

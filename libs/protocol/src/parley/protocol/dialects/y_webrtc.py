@@ -42,6 +42,10 @@ class YWebrtc(Dialect):
     rooms = MAX_TOPICS
     own = frozenset({"token", "app"})
 
+    def __init__(self, *, counts: bool = True) -> None:
+        """*counts*: whether a publish tells how many hear it. The Lambda of the Yjs forum does not (4.4)."""
+        self._counts = counts
+
     def conversation(self, hello: Hello) -> "YWebrtc":  # noqa: ARG002 - the dialects' signature
         """Return the codec for a new connection."""
         return self
@@ -73,7 +77,9 @@ class YWebrtc(Dialect):
 
     def encode(self, say: says.ToClient, n: int) -> Frame | None:  # noqa: ARG002 - the dialects' signature
         """Write a publish as it came, with the number of its hearers; there are no words for anything else."""
-        return _counted(bytes(say.data), say.members) if isinstance(say, says.Published) else None
+        if not isinstance(say, says.Published):
+            return None
+        return _counted(bytes(say.data), say.members) if self._counts else bytes(say.data)
 
     def pong(self, ref: str | None, time: str, n: int) -> Frame:  # noqa: ARG002 - the dialects' signature
         """Answer a ping."""
