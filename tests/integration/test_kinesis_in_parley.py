@@ -1,0 +1,125 @@
+"""Masters and viewers of Kinesis live on the same rooms, events, calls and presence as all others."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import asyncpg
+import httpx
+import pytest
+from support.eventually import eventually
+from support.instance import Instance
+from websockets.asyncio.client import ClientConnection, connect
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def status(parley: Instance) -> dict[str, Any]:
+    return parley.status()
+
+
+@pytest.fixture
+async def http(status: dict[str, Any]) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=status["frontDoor"], params={"app": "kvs"}) as client:
+        yield client
+
+
+async def channel(http: httpx.AsyncClient, ttl: int = 60) -> str:
+    body = {"ChannelName": f"c-{secrets.token_hex(6)}", "SingleMasterConfiguration": {"MessageTtlSeconds": ttl}}
+    answer = await http.post("/createSignalingChannel", json=body)
+    arn: str = answer.json()["ChannelARN"]
+    return arn
+
+
+async def peer(http: httpx.AsyncClient, arn: str, viewer: str = "") -> ClientConnection:
+    query = {"X-Amz-ChannelARN": arn} | ({"X-Amz-ClientId": viewer} if viewer else {})
+    return await connect(f"{http.base_url}?{urlencode(query)}".replace("http", "ws", 1), proxy=None)
+
+
+async def say(socket: ClientConnection, action: str, **members: str) -> None:
+    await socket.send(json.dumps({"action": action, "messagePayload": "e30="} | members))
+
+
+async def hear(socket: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        found: dict[str, Any] = json.loads(await socket.recv())
+    return found
+
+
+async def test_a_channel_is_a_room_and_a_negotiation_in_it_a_call(http: httpx.AsyncClient) -> None:
+    arn = await channel(http)
+    master, viewer = await peer(http, arn), await peer(http, arn, "viewer-1")
+    await say(viewer, "SDP_OFFER")
+    await hear(master)
+    await say(master, "SDP_ANSWER", recipientClientId="viewer-1")
+    await hear(viewer)
+    shown: dict[str, Any] = {}
+
+    async def call() -> str | None:
+        shown.update((await http.get(f"/v1/rooms/{quote(arn, safe='')}")).json())
+        return None if shown.get("call") else f"no call: {shown}"
+
+    await eventually(call)
+    assert {member["userId"] for member in shown["members"]} == {None, "viewer-1"}
+    assert sorted(shown["call"]["participants"]) == sorted(member["connectionId"] for member in shown["members"])
+    known = (await http.get("/v1/connections", params={"app": "kvs", "room": arn})).json()["items"]
+    assert {each["dialect"] for each in known} == {"kvs"}
+
+    await viewer.close()
+    await master.close()
+
+    async def recorded() -> str | None:
+        items = (await http.get("/v1/calls", params={"app": "kvs", "room": arn})).json()["items"]
+        return None if items and items[0]["endedAt"] else f"recorded is {items}"
+
+    await eventually(recorded)
+
+
+async def test_what_waits_longer_than_the_channel_says_is_not_delivered(
+    http: httpx.AsyncClient, status: dict[str, Any]
+) -> None:
+    arn = await channel(http, ttl=5)
+    viewer = await peer(http, arn, "viewer-1")
+    await say(viewer, "SDP_OFFER")
+    database = await asyncpg.connect(status["database"])
+
+    async def waiting() -> int:
+        found: int = await database.fetchval("SELECT count(*) FROM rooms.letters WHERE box = $1", arn)
+        return found
+
+    async def kept() -> str | None:
+        return None if await waiting() else "nothing waits"
+
+    async def dropped() -> str | None:
+        return "it still waits" if await waiting() else None
+
+    await eventually(kept)
+    await eventually(dropped, within=30)
+    master = await peer(http, arn)
+    await say(viewer, "ICE_CANDIDATE")
+
+    assert (await hear(master))["messageType"] == "ICE_CANDIDATE"
+    for socket in (master, viewer):
+        await socket.close()
+    await database.close()
+
+
+async def test_junk_in_one_channel_disturbs_no_other(http: httpx.AsyncClient) -> None:
+    one, other = await channel(http), await channel(http)
+    master, viewer = await peer(http, other), await peer(http, other, "v")
+    wild = [await peer(http, one, f"w{n}") for n in range(10)]
+    for n, socket in enumerate(wild):
+        for junk in ("{" * 5000, "\0", '{"action":"SDP_OFFER","messagePayload":7}', "[]", "x" * 100_000):
+            await socket.send(junk)
+        await say(socket, "SDP_OFFER", correlationId=f"c{n}", messagePayload="a b")
+        assert (await hear(socket))["statusResponse"]["correlationId"] == f"c{n}"
+
+    await say(viewer, "SDP_OFFER")
+
+    assert (await hear(master))["senderClientId"] == "v"
+    for socket in (master, viewer, *wild):
+        await socket.close()
