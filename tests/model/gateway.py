@@ -380,9 +380,8 @@ class Gateway(Process):
             try:
                 vigil.look(self.world.now / 1000)
             except Blind:
-                if self.world.holds(Rule.ANOTHER_NAME):
-                    self.drain()
-                    return
+                self.drain()
+                return
             self._nats.leases[self.name] = self.world.now + LEASE
             self.lives.expire()
             yield self.world.beat()

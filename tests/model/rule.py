@@ -27,7 +27,6 @@ class Rule(StrEnum):
     ANSWERED_DROPPED = "a repeated request whose answer was replayed is dropped"
     SESSIONS = "what an older session says is void"
     ATTEMPTS = "an attempt to resume that was given up takes the connection from no later one"
-    ANOTHER_NAME = "a gateway that slept for half of the grace goes on under another name"
     CLOSED_TO_ALL = "after a resume the end of a session is told to all partitions"
     ENDED_BY_ITS_GATEWAY = "a gateway ends every session that it held"
     LOST_GATEWAYS = "owners end what a lost gateway held"

@@ -19,9 +19,6 @@ BEGAN = 1_767_225_600_000
 LOST = 0.03
 """How often a publish is lost, how often its acknowledgement is, and about how often it comes late."""
 
-STRUCK = 0.02
-"""How often a process dies or falls asleep over it."""
-
 readable = lru_cache(maxsize=8192)(deliveries_.readable)
 """What a message of DELIVERIES says: many read the same."""
 
@@ -49,12 +46,12 @@ class Nats(Process):
         world = self.world
         if not process.awake:
             return False
-        chance = world.chance() if world.trouble else 1.0
-        if chance >= 3 * LOST + 2 * STRUCK:
+        chance, struck = world.chance() if world.trouble else 1.0, world.taste.struck
+        if chance >= 3 * LOST + 2 * struck:
             store()
             return True
         if chance >= 3 * LOST:
-            self._strike(process, store, dies=chance < 3 * LOST + STRUCK)
+            self._strike(process, store, dies=chance < 3 * LOST + struck)
             return False
         world.faults["publish"] += 1
         if chance < LOST:

@@ -35,6 +35,8 @@ class Taste(NamedTuple):
     rooms: int = 4
     pause: int = 300
     """How long clients think, at most, in milliseconds."""
+    struck: float = 0.02
+    """How often a process dies or falls asleep over a publish."""
 
 
 def some(random: Random) -> Taste:
@@ -48,9 +50,7 @@ def some(random: Random) -> Taste:
     )
 
 
-FICKLE: Final = Taste(
-    {"join": 1, "leave": 1}, {"replica asleep": 1, "client cut": 1}, {PAST_THE_LEASE: 1}, rooms=1, pause=200
-)
+FICKLE: Final = Taste({"join": 1, "leave": 1}, {"client cut": 1}, {PAST_THE_LEASE: 1}, rooms=1, pause=600, struck=0.08)
 SLEEPY: Final = Taste(
     {"join": 1, "send": 1},
     {"gateway asleep": 1, "client cut": 20, "replica asleep": 5},

@@ -9,7 +9,7 @@ SCHEDULES = 1500
 AT_ONCE = 100
 BOUND = 400
 """Schedules in which a rule that is left out must show what it was for."""
-LOOKED_FOR = {Rule.FORWARDS_IN_ORDER: FICKLE, Rule.ANOTHER_NAME: SLEEPY}
+LOOKED_FOR = {Rule.FORWARDS_IN_ORDER: FICKLE}
 """Where rules are to be seen at work that matter seldom."""
 
 
@@ -27,7 +27,7 @@ def test_every_rule_is_needed(rule: Rule) -> None:
     assert any(world.violations for _, world in schedules(range(BOUND), [rule], taste)), rule.value
 
 
-@pytest.mark.parametrize("taste", LOOKED_FOR.values(), ids=["fickle", "sleepy"])
+@pytest.mark.parametrize("taste", [FICKLE, SLEEPY], ids=["fickle", "sleepy"])
 def test_promises_are_kept_where_rare_things_happen(taste: Taste) -> None:
     for seed, world in schedules(range(AT_ONCE), taste=taste):
         assert not world.violations, f"seed {seed}"

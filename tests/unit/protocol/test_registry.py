@@ -146,6 +146,24 @@ def test_a_gateway_that_was_only_asleep_keeps_its_connections():
     assert registry.tick(at(2_000 + GRACE_MS)) == []
 
 
+def test_a_gateway_that_takes_a_connection_in_is_not_lost():
+    """It slept, and somebody knocked meanwhile: what begins there has the whole grace, not what is left of it."""
+    resume = Resume(app="a", connection="c1", session=0, attempt="g2.1")
+    for entered in (
+        lambda registry: registry.opened(opened("c2"), at(30_000, "g2")),
+        lambda registry: registry.resumed(resume, at(30_000, "g2")),
+        lambda registry: registry.moved(Moved(app="a", connection="c1", session=2), at(30_000, "g2")),
+    ):
+        registry = Registry()
+        registry.opened(opened("c1"), at())
+        registry.gateway_lost("g2", at(2_000))
+
+        entered(registry)
+
+        assert registry.tick(at(2_000 + GRACE_MS)) == []
+        assert "g2" not in registry.lost
+
+
 def test_a_backend_removes_only_of_its_own_app():
     registry = Registry()
     registry.opened(opened("c1"), at())
@@ -268,8 +286,8 @@ def test_a_gateway_is_lost_also_where_it_has_nobody():
         registry.gateway_lost("g1", at(2_000))
         registry.opened(opened("c1"), at(3_000))
         registry.gateway_lost("g1", at(4_000))
-        for row in registry.tick(at(2_000 + GRACE_MS)):
-            registry.end(row, at(2_000 + GRACE_MS))
+        for row in registry.tick(at(4_000 + GRACE_MS)):
+            registry.end(row, at(4_000 + GRACE_MS))
 
     assert not rooms.connections["c1"].live
     assert presence.connections["c1"] == rooms.connections["c1"]

@@ -49,6 +49,8 @@ class Presence:
     def reduce(self, event: CloudEvent[c.AnyCommand], at: Place) -> Iterator[Output]:
         """Return what a command makes known."""
         command = event.data
+        if isinstance(command, c.Moved):
+            self.rows.registry.gateway_back(at.writer)  # as rooms does, so that both see a grace end at the same place
         if isinstance(command, c.FromConnection) and home_of(command.connection, self._partitions) != at.partition:
             return  # it tells other partitions of rooms, too; a connection's presence is known at its home alone
         match command:
