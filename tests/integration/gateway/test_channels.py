@@ -152,6 +152,21 @@ async def test_a_strict_app_has_ten_viewers_a_channel(rooms: Rooms) -> None:
     await gate.socket(signed(gate))  # it is no viewer
 
 
+@pytest.mark.parametrize(("action", "pace"), [("SDP_OFFER", 5), ("SDP_ANSWER", 5), ("ICE_CANDIDATE", 20)])
+async def test_a_strict_apps_client_sends_no_more_than_on_aws(rooms: Rooms, action: str, pace: int) -> None:
+    gate = rooms.gate
+    client = Client(await gate.socket(signed(gate)))
+    count = 4 * pace  # many more than a second's worth, in much less
+
+    for n in range(count):
+        said = {"action": action, "messagePayload": "e30=", "recipientClientId": "v", "correlationId": f"c-{n}"}
+        await client.say(said)
+
+    refused = (await client.hear())["statusResponse"]
+    assert refused["errorType"] == "ClientLimitExceededException"
+    assert int(refused["correlationId"].removeprefix("c-")) >= pace
+
+
 async def test_without_an_answer_of_rooms_clients_are_told_to_come_again(nats_url: str) -> None:
     async with Gate(nats_url) as gate:
         assert await refused(gate, f"/?X-Amz-ChannelARN={quote(ARN)}") == (503, None)

@@ -12,8 +12,9 @@ from parley.protocol import ids
 from parley.protocol.apps import App
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import Asked, Closed, Moved, Opened, PresenceSet, Profile
-from parley.protocol.dialects import Dialect
+from parley.protocol.dialects import Dialect, Hello
 from parley.protocol.dialects.apigw import Workshop
+from parley.protocol.dialects.kvs import CHANNEL, CLIENT, Kinesis
 from parley.protocol.dialects.parley_v1 import ParleyV1
 from parley.protocol.says import Attached
 
@@ -203,6 +204,19 @@ def test_what_is_wrong_is_answered_with_its_ref(frame: str, code: str) -> None:
 
     assert answer["code"] == code
     assert answer.get("ref") == ("1" if "ref" in frame else None)
+
+
+def test_a_dialect_may_know_a_pace_for_each_kind_of_letter() -> None:
+    channel = Hello("/", {CHANNEL: "arn", CLIENT: "viewer"})
+    peer = Session(ID, Kinesis(60, strict=True), ANYBODY, Profile(), Rules(PARTITIONS), NOW, channel)
+
+    def offer(now: float, action: str = "SDP_OFFER") -> Action:
+        return receive(peer, f'{{"action":"{action}","messagePayload":"e30=","correlationId":"c"}}', now)[0]
+
+    assert [isinstance(offer(NOW), Publish) for _ in range(6)] == [True] * 5 + [False]
+    assert isinstance(offer(NOW, "ICE_CANDIDATE"), Publish)
+    assert isinstance(offer(NOW + 0.2), Publish)
+    assert isinstance(offer(NOW + 0.2), Say)
 
 
 def test_a_ping_is_answered_with_the_place_of_deliveries() -> None:

@@ -56,10 +56,11 @@ class Channels:
         found = await self._find(ChannelSought(app, channel, viewer))
         if found is None:
             raise _away(404, "ResourceNotFoundException", f"There is no channel {channel}.")
-        if viewer is not None and found.viewers >= STRICT_VIEWERS and self._apps.named(app).strict:
+        strict = self._apps.named(app).strict
+        if viewer is not None and found.viewers >= STRICT_VIEWERS and strict:
             raise _away(400, "ClientLimitExceededException", f"The channel has {found.viewers} viewers already.")
         grants = {channel: frozenset[str]({"join", "send"})}
-        return Identity(app=app, direct=True, rooms=grants), _dialect(found.ttl)
+        return Identity(app=app, direct=True, rooms=grants), _dialect(found.ttl, strict)
 
     async def _find(self, sought: ChannelSought) -> ChannelFound | None:
         try:
@@ -71,9 +72,9 @@ class Channels:
 
 
 @lru_cache(maxsize=256)
-def _dialect(ttl: int) -> Kinesis:
+def _dialect(ttl: int, strict: bool) -> Kinesis:
     """Return the one dialect of all channels whose messages wait equally long."""
-    return Kinesis(ttl)
+    return Kinesis(ttl, strict=strict)
 
 
 def _away(status: int, kind: str, message: str) -> TurnedAway:

@@ -105,6 +105,7 @@ class Session:
         "_answered_until",
         "_conversation",
         "_flow",
+        "_flows",
         "_home",
         "_identity",
         "_profile",
@@ -137,6 +138,7 @@ class Session:
         self._profile = profile
         self._rules = rules
         self._flow = Flow(rules.rate, now)
+        self._flows: dict[str, Flow] = {}  # of letters, by kind
         self._rooms: set[str] = set()  # it has asked to join, and not to leave
         self._touched = 1 << home  # bit p: partition p has heard of this connection
         self._answered: set[str] = set()  # refs whose answers came with a resume
@@ -296,7 +298,8 @@ class Session:
 
     def _refused(self, refusal: Refusal, ref: str | None) -> list[Action]:
         frame = self.dialect.refuse(refusal, ref, self.connection, f"{next(_errors):016x}")
-        return [] if frame is None else [Say(frame)]
+        said: list[Action] = [] if frame is None else [Say(frame)]
+        return [*said, HangUp(CloseCode.NORMAL, "")] if refusal.code in self.dialect.final else said
 
     # requests
 
@@ -326,12 +329,25 @@ class Session:
                 action = self._to_room(request, None)
             case ask.Register() | ask.Release() | ask.Letter():
                 self._need(self._identity.direct or self._identity.admin, "say something to a single connection")
+                if isinstance(request, ask.Letter):
+                    self._keep_pace(request.kind, now)
                 action = self._to_key(request, request.box, None)
             case _:
                 self._need(self._identity.may(request.room, "send"), "speak in this room")
                 action = self._to_room(request, None if isinstance(request, ask.Send) else self._profile)
         self._conversation.accepted(request)
         return [action]
+
+    def _keep_pace(self, kind: str, now: float) -> None:
+        """Count a letter of a kind of which the dialect's clients may send only so many."""
+        pace = self.dialect.paces.get(kind)
+        if pace is None:
+            return
+        flow = self._flows.get(kind)
+        if flow is None:
+            flow = self._flows[kind] = Flow(Rate(pace, pace), now)
+        if not flow.take(now):
+            raise Refusal(ErrorCode.RATE_LIMITED, f"You may send {pace} {kind} a second; this one was not processed.")
 
     def _pong(self, ref: str | None, now: float, place: int) -> list[Action]:
         pong = self.dialect.pong(ref, clock.rfc3339(int(now * 1000)), place)
@@ -386,12 +402,17 @@ class Session:
             session=self.number,
             request=request,
             profile=profile,
-            capacity=self._rules.capacity if isinstance(request, ask.Join) and not self.dialect.crowds else 0,
+            capacity=self._capacity if isinstance(request, ask.Join) else 0,
             resumable=self.dialect.resumable and (first or isinstance(request, ask.Join)),
             touched=self._touched if isinstance(request, ask.Signal) else 0,
             answer_ms=self._rules.answer_ms,
         )
         return Publish((partition,), command)
+
+    @property
+    def _capacity(self) -> int:
+        members = self.dialect.members
+        return self._rules.capacity if members is None else members
 
     def _need(self, granted: bool, what: str) -> None:
         if not granted:

@@ -5,7 +5,8 @@ delivery says (`parley.protocol.says`) to frames. The rest of the system knows
 neither its words nor its quirks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -77,10 +78,14 @@ class Dialect(Protocol):
     """Whether a binary frame is read as if it were text; otherwise it closes the socket with 1003."""
     rooms: int = 0
     """How many rooms a connection may be in; 0: as the gateway is set."""
+    paces: Mapping[str, int] = MappingProxyType({})
+    """By kind of letter: how many a client may send in a second, where that is less than frames."""
     own: frozenset[str] = frozenset()
     """Query parameters that are the protocol's, so no metadata of a connection."""
-    crowds: bool = False
-    """Whether its rooms may have any number of members."""
+    members: int | None = None
+    """How many members its rooms may have; 0: any number, None: as the gateway is set."""
+    final: frozenset[ErrorCode] = frozenset()
+    """Refusals that end the connection."""
     device_alone: bool = False
     """Whether a device that connects again replaces its connection whosever it was."""
     user: str = "userId"

@@ -30,6 +30,9 @@ MASTER: Final = ""
 STEPS: Final[dict[str, ask.Step]] = {"SDP_OFFER": "offer", "SDP_ANSWER": "answer", "ICE_CANDIDATE": "candidate"}
 """What can be sent."""
 
+AWS_PACES: Final = {"SDP_OFFER": 5, "SDP_ANSWER": 5, "ICE_CANDIDATE": 20}
+"""How many of each a client of a strict app may send in a second."""
+
 MAX_PAYLOAD: Final = 10_000
 """Characters of a message's payload."""
 MAX_FRAME: Final = 10_240
@@ -112,9 +115,10 @@ class Kinesis(Dialect):
     )
     user = CLIENT
 
-    def __init__(self, ttl: int) -> None:
-        """*ttl*: for how many seconds a message waits for its receiver."""
+    def __init__(self, ttl: int, *, strict: bool = False) -> None:
+        """*ttl*: for how many seconds a message waits for its receiver; *strict*: clients send no more than on AWS."""
         self.ttl = ttl
+        self.paces = AWS_PACES if strict else {}
 
     def conversation(self, hello: Hello) -> "Peer":
         """Return the codec for a new connection."""
