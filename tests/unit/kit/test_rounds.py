@@ -386,10 +386,23 @@ def test_a_lost_log_is_closed_in_the_same_words_by_everybody() -> None:
     first, second = closed(), closed()
 
     assert [fact.id for fact in first.facts] == [
-        "ledger.19c167fcc00.0.0.message.posted.0",
-        "ledger.19c167fcc00.0.0.message.posted.1",
+        "ledger.19c167fcc00.0.1.message.posted.0",
+        "ledger.19c167fcc00.0.1.message.posted.1",
     ]
     assert first.facts == second.facts
+
+
+def test_what_a_lost_log_left_behind_is_told_of_every_partition() -> None:
+    """EVENTS drops a repetition by its id, and what several partitions held is no repetition."""
+
+    def ids(partition: int) -> set[str]:
+        state = ledger.Ledger(partition)
+        state.lines.restore(("a", "ana"), ledger.Line("a", "ana", 1, 1))
+        closing = Rules("ledger", partition, state, limit=LIMIT)
+        return {fact.id for fact in closing.log_lost("2026-02-01T00:00:00+00:00").facts}
+
+    assert ids(1)
+    assert not ids(1) & ids(2)
 
 
 def words(rounds: Iterable[Round]) -> list[Any]:

@@ -181,7 +181,8 @@ class Rules:
         """Close what the state holds, because the log is another one: the one created at *stream*."""
         self.begin(stream, 0, max(self.time, _milliseconds(stream)), {})
         said = Round()
-        at = Place(self.partition, 0, 0, self.time, "")
+        # No entry is behind this, as it is in every partition: ids tell them apart by the index.
+        at = Place(self.partition, 0, self.partition, self.time, "")
         self._told = self._forwarded = 0
         try:
             self._add(self._encoded(self.state.log_lost(at), at, None), said)
