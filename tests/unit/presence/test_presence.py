@@ -177,6 +177,16 @@ def test_a_gateway_that_was_only_asleep_keeps_its_connections() -> None:
     assert log.known == [ANA]
 
 
+def test_a_gateway_that_takes_in_a_connection_of_another_home_is_not_lost() -> None:
+    """Rooms sees it so at the same place in the log, and both must end what the gateway held at the same place."""
+    log = Log()
+    elsewhere = id_of(9, home=HOME + 1)
+    log.says(opened(ANA), c.GatewayLost(app="", gateway="g1"), c.Moved(app="a", connection=elsewhere, session=2))
+
+    assert log.says(c.Tick(app=""), after=GRACE_MS * 2) == []
+    assert log.known == [ANA]
+
+
 def test_a_connection_that_moves_is_the_same_connection() -> None:
     log = Log()
     log.says(opened(ANA, user_id="ana"), in_room(ANA, "r"), writer="g1")
