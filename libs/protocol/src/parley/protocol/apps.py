@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from parley.protocol.dialects.selection import Selection
 
 ProfileName = Literal[
-    "apigw", "workshop", "yown", "yjs-apigw", "broadcast", "broadcast-text", "y-webrtc", "kvs", "peerjs"
+    "apigw", "workshop", "yown", "yjs-apigw", "broadcast", "broadcast-text", "apprtc", "y-webrtc", "kvs", "peerjs"
 ]
 """Which clients an app serves without the subprotocol ``parley.v1``, which every app serves."""
 
@@ -21,10 +21,16 @@ BUILT_IN: Final[tuple[ProfileName, ...]] = (
     "yjs-apigw",
     "broadcast",
     "broadcast-text",
+    "apprtc",
     "y-webrtc",
     "peerjs",
 )
 """Profiles that development mode has an app of, at the path of that name."""
+
+OF_API_GATEWAY: Final = frozenset[ProfileName](
+    {"apigw", "workshop", "yown", "yjs-apigw", "broadcast", "broadcast-text", "apprtc"}
+)
+"""Profiles whose clients were written for API Gateway."""
 
 DEFAULT: Final = "default"
 """The app of those who name none."""
@@ -105,6 +111,11 @@ class App(Declared, frozen=True, kw_only=True):
     def served(self) -> ProfileName:
         """The profile that holds."""
         return self.profile or ("apigw" if self.routes else "workshop")
+
+    @property
+    def held_to_quotas(self) -> bool:
+        """Whether its clients are held to the quotas of API Gateway; those of `parley.v1` never are."""
+        return self.strict and self.served in OF_API_GATEWAY
 
     def problems(self) -> list[str]:
         """Return what is wrong with it, a clause each."""

@@ -54,6 +54,8 @@ class Send(Request, kw_only=True, frozen=True, tag="send"):
 
     room: str
     data: Raw
+    waits: bool = False
+    """While nobody else is there it is kept for who comes next, as long as its sender stays."""
 
 
 class Chat(Request, kw_only=True, frozen=True, tag="chat"):

@@ -17,6 +17,7 @@ from msgspec import Raw, Struct
 from parley.gateway.connection import Connection
 from parley.gateway.websocket import HEADROOM
 from parley.kit import telemetry
+from parley.protocol.codes import CloseCode
 from parley.protocol.dialects import Dialect, Frame, Personal
 from parley.protocol.envelope import CloudEvent
 from parley.protocol.outputs import Deliveries as Batch
@@ -116,6 +117,8 @@ class Deliveries:
                 own = words(receiver)
                 if own is not None:
                     connection.deliver(prepared(own), n)
+            if isinstance(say, Error) and say.code in dialect.final:
+                connection.hang_up(CloseCode.NORMAL)
 
     def _note(self, to: tuple[str, ...], say: MemberLeft | Error, n: int) -> None:
         """Tell sessions that are out of a room without having left it themselves."""

@@ -2,8 +2,8 @@
 Reads a copy of what passes, to tell an offer from an answer from a candidate.
 
 What passes is never changed, and what is not recognised passes too (design section 6). The shapes are perfect
-negotiation's ``{description}`` and ``{candidate}``, the workshop's ``{type, offer | answer | candidate}`` and PeerJS's
-``{type: "OFFER" ...}``.
+negotiation's ``{description}`` and ``{candidate}``, the workshop's ``{type, offer | answer | candidate}``, AppRTC's
+``{type, sdp}`` and PeerJS's ``{type: "OFFER" ...}``; each of them may be the text of a string.
 """
 
 from typing import Any, Final
@@ -41,6 +41,8 @@ def read(data: bytes) -> Signaling | None:
         return None
     try:
         said = _decode(data)
+        if isinstance(said, str):
+            said = _decode(said)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
     return _read(said) if isinstance(said, dict) else None

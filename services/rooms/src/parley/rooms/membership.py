@@ -11,7 +11,7 @@ from parley.protocol.commands import Asked, Profile, Reason
 from parley.protocol.envelope import Place
 from parley.protocol.outputs import Deliver, Output
 from parley.protocol.requests import Join, Metadata
-from parley.rooms import calls
+from parley.rooms import calls, keeping
 from parley.rooms.room import PRESENTED_BYTES, Member, Room, RoomKey, presented, seen
 from parley.rooms.rows import Rows
 
@@ -40,6 +40,7 @@ def join(rows: Rows, command: Asked, request: Join, at: Place) -> Iterator[Outpu
         if request.metadata:
             profile = replace(profile, metadata={**profile.metadata, **request.metadata})
         yield from admit(rows, key, connection, profile, at)
+        yield from keeping.hand_over(rows, key, connection)
     if request.ref is None:
         return
     if member is not None and presented(rows.members.profiles(key)) > PRESENTED_BYTES:  # the others have grown since
@@ -103,6 +104,7 @@ def leave(rows: Rows, key: RoomKey, connection: str, reason: Reason, at: Place) 
     room = replace(room, size=room.size - 1, offerer=None if room.offerer == connection else room.offerer)
     rows.rooms[key] = room
     rows.negotiations.answered(connection, "", name)
+    keeping.drop(rows, key, connection)
     left = says.MemberLeft(room=name, position=room.position, connection_id=connection, reason=reason)
     rows.keep(key, room.position, left)
     yield rows.fact(

@@ -10,11 +10,13 @@ from parley.protocol.envelope import Place
 from parley.protocol.outputs import Deliver, Fact, Output
 from parley.protocol.requests import Letter, Register, Release, Step
 from parley.rooms import calls
-from parley.rooms.addresses import Holder, Waiting
+from parley.rooms.addresses import Address, Holder, Waiting
 from parley.rooms.rows import Rows
 
 PER_BATCH: Final = 65_536
 """More than a batch holds commands: a letter's number is its place in the log."""
+
+FULL: Final = "Too much waits there already; try again when somebody has taken it."
 
 
 def register(rows: Rows, command: Asked, request: Register, at: Place) -> Iterator[Output]:
@@ -70,9 +72,9 @@ def letter(rows: Rows, command: Asked, request: Letter, at: Place) -> Iterator[O
         if request.replaces:
             _replace(rows, written)
         if not rows.post.room_for(written):
-            full = "Too much waits there already; try again when somebody has taken it."
-            error = says.Error(ref=request.ref, code=ErrorCode.RATE_LIMITED, message=full)
-            yield from rows.to(command.connection, error)
+            yield from rows.to(
+                command.connection, says.Error(ref=request.ref, code=ErrorCode.RATE_LIMITED, message=FULL)
+            )
             return
         rows.post.letters[written.key] = written
     if request.ref is not None:
@@ -80,17 +82,26 @@ def letter(rows: Rows, command: Asked, request: Letter, at: Place) -> Iterator[O
 
 
 def undelivered(rows: Rows, at: Place) -> Iterator[Output]:
-    """Drop the letters that have waited in vain; tell each sender that wants to know once for each address."""
-    late = sorted((key for key, waiting in rows.post.letters.rows() if waiting.due <= at.time), key=_order)
+    """Drop the letters that have waited in vain.
+
+    A sender that wants to know is told when the first is late, and the others that it has at that address go with it:
+    candidates come one after another, and peers must not be called absent for each.
+    """
+    late = sorted((each for _, each in rows.post.letters.rows() if each.due <= at.time), key=_order)
     told = set()
-    for key in late:
-        waiting = rows.post.letters[key]
-        del rows.post.letters[key]
+    for waiting in late:
         pair = (waiting.connection, waiting.address)
-        if waiting.notify and pair not in told:
-            told.add(pair)
-            expired = says.LetterExpired(box=waiting.box, name=waiting.name, sender=waiting.sender)
-            yield from rows.to(waiting.connection, expired)
+        if pair in told:
+            continue
+        if not waiting.notify:
+            del rows.post.letters[waiting.key]
+            continue
+        told.add(pair)
+        for other in rows.post.letters.at(waiting.address):
+            if other.connection == waiting.connection:
+                del rows.post.letters[other.key]
+        expired = says.LetterExpired(box=waiting.box, name=waiting.name, sender=waiting.sender)
+        yield from rows.to(waiting.connection, expired)
 
 
 def _registered(rows: Rows, command: Asked, request: Register, outcome: says.Outcome) -> Iterator[Output]:
@@ -130,5 +141,5 @@ def _replace(rows: Rows, written: Waiting) -> None:
             del rows.post.letters[other.key]
 
 
-def _order(key: tuple[str, str, str, int]) -> tuple[int, str, str, str]:
-    return key[3], *key[:3]
+def _order(waiting: Waiting) -> tuple[int, Address]:
+    return waiting.number, waiting.address

@@ -14,7 +14,7 @@ from parley.protocol.commands import Asked, Negotiated, PostToConnection, PostTo
 from parley.protocol.envelope import Place
 from parley.protocol.outputs import Fact, Forward, Output, Reply
 from parley.protocol.requests import NULL, Chat, Publish, Relay, Send, Signal
-from parley.rooms import calls
+from parley.rooms import calls, keeping
 from parley.rooms.content import Signaling, read
 from parley.rooms.negotiation import Offer
 from parley.rooms.room import RoomKey
@@ -32,9 +32,11 @@ def send(rows: Rows, command: Asked, request: Send, at: Place) -> Iterator[Outpu
     if (*key, command.connection) not in rows.members:
         yield from _not_member(rows, command, request.ref, request.room)
         return
-    yield from rows.to_members(
-        key, says.Message(room=request.room, from_=command.connection, data=request.data), but=command.connection
-    )
+    if request.waits and rows.rooms[key].size == 1:
+        yield from keeping.keep(rows, command, request, at)
+    else:
+        message = says.Message(room=request.room, from_=command.connection, data=request.data)
+        yield from rows.to_members(key, message, but=command.connection)
     if (said := read(bytes(request.data))) is not None:
         yield from _negotiation(rows, key, command, said, at)
     if request.ref is not None:

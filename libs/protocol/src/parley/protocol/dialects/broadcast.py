@@ -30,7 +30,7 @@ def everybody(hello: Hello) -> str:
 class Crowd(ApiGateway):
     """What both have in common."""
 
-    crowds = True
+    members = 0
 
     def opening(self, hello: Hello) -> Sequence[ask.ClientRequest]:
         """Be with everybody else."""

@@ -6,6 +6,7 @@ from typing import Final
 from parley.protocol.apps import App, ProfileName
 from parley.protocol.dialects import Dialect
 from parley.protocol.dialects.apigw import ApiGateway, Workshop
+from parley.protocol.dialects.apprtc import AppRtc
 from parley.protocol.dialects.broadcast import Broadcast, BroadcastText
 from parley.protocol.dialects.peerjs import PeerJs
 from parley.protocol.dialects.y_webrtc import YWebrtc
@@ -17,6 +18,7 @@ PROFILES: Final[dict[ProfileName, Callable[[App], Dialect]]] = {
     "yown": Yown,
     "broadcast": Broadcast,
     "broadcast-text": BroadcastText,
+    "apprtc": AppRtc,
     "yjs-apigw": lambda _: YWebrtc(counts=False),
     "y-webrtc": lambda _: YWebrtc(),
     "kvs": ApiGateway,  # Kinesis' own clients are known by their query, at any path
