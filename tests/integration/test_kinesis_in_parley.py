@@ -123,3 +123,29 @@ async def test_junk_in_one_channel_disturbs_no_other(http: httpx.AsyncClient) ->
     assert (await hear(master))["senderClientId"] == "v"
     for socket in (master, viewer, *wild):
         await socket.close()
+
+
+async def test_an_offer_over_https_waits_for_the_masters_answer(http: httpx.AsyncClient) -> None:
+    arn = await channel(http)
+    offer = {"ChannelARN": arn, "SenderClientId": "alexa", "MessagePayload": "b2ZmZXI="}
+    asked = asyncio.create_task(http.post("/v1/send-alexa-offer-to-master", json=offer, timeout=60))
+    master = await peer(http, arn)
+
+    assert await hear(master) == {
+        "messageType": "SDP_OFFER",
+        "senderClientId": "alexa",
+        "messagePayload": "b2ZmZXI=",
+    }
+    await say(master, "SDP_ANSWER", messagePayload="YW5zd2Vy", recipientClientId="alexa")
+
+    assert (await asked).json() == {"Answer": "YW5zd2Vy"}
+    await master.close()
+
+
+async def test_an_offer_over_https_that_nobody_answers_is_over_with_its_time(http: httpx.AsyncClient) -> None:
+    arn = await channel(http, ttl=5)
+    offer = {"ChannelARN": arn, "SenderClientId": "alexa", "MessagePayload": "b2ZmZXI="}
+
+    answer = await http.post("/v1/send-alexa-offer-to-master", json=offer, timeout=60)
+
+    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (404, "ResourceNotFoundException")

@@ -177,6 +177,24 @@ class PostToRoom(Command, kw_only=True, frozen=True, tag="postToRoom"):
     reply: str = ""
 
 
+class WriteLetter(Command, kw_only=True, frozen=True, tag="writeLetter"):
+    """A backend writes a letter, as if by a connection, and waits for the one that comes back."""
+
+    box: str
+    name: str
+    """To whom."""
+    sender: str
+    """In whose name; the answer is a letter to it."""
+    kind: str
+    data: str
+    """JSON text: the dialect's own."""
+    answer: str
+    """The kind of letter that answers it."""
+    keep_ms: int
+    """For how long it waits for its receiver, and its answer is waited for."""
+    reply: str = ""
+
+
 class RemoveMember(Command, kw_only=True, frozen=True, tag="removeMember"):
     """A backend takes a member out of a room; its socket stays open."""
 
@@ -213,7 +231,7 @@ LifeCommand = (
 )
 """Class ``c``."""
 
-MessageCommand = Asked | PostToConnection | PostToRoom | RemoveMember | Negotiated
+MessageCommand = Asked | PostToConnection | PostToRoom | WriteLetter | RemoveMember | Negotiated
 """Class ``m``."""
 
 AnyCommand = LifeCommand | MessageCommand

@@ -15,7 +15,7 @@ from parley.kit.tokens import Tokens
 from parley.rooms.api import rooms_api
 from parley.rooms.channels.answers import answering
 from parley.rooms.channels.api import beside, channels_api
-from parley.rooms.channels.calls import Desk
+from parley.rooms.channels.calls import LONGEST_WAIT, Desk
 from parley.rooms.settings import Settings
 from parley.rooms.store import store_of
 from parley.rooms.tables import ownership
@@ -45,11 +45,12 @@ async def main(settings: Settings) -> None:
                 tables=ownership,
             ) as owned,
             asking(bus, "rooms", settings.partitions) as ask,
+            asking(bus, "rooms", settings.partitions, patience=LONGEST_WAIT) as ask_patiently,
             answering(bus, db, settings.partitions),
             probes.mounted(
                 beside(
                     rooms_api(db, ask, tokens, relay, development=settings.development),
-                    channels_api(Desk(db, relay), access, development=settings.development),
+                    channels_api(Desk(db, relay, ask_patiently), access, development=settings.development),
                 )
             ),
             probes.ready({"nats": bus.check, "postgres": lambda: check(db), "partitions": owned.check}),

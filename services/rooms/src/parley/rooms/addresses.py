@@ -63,6 +63,25 @@ class Waiting(Struct, frozen=True, kw_only=True):
         return self.app, self.box, self.name, self.number
 
 
+class Writer(Struct, frozen=True, kw_only=True):
+    """Who has no connection, and waits outside for a letter to an address."""
+
+    app: str
+    box: str
+    name: str
+    kind: str
+    """What the letter must be."""
+    reply: str
+    """Where it goes."""
+    due: int
+    """Milliseconds: until when."""
+
+    @property
+    def address(self) -> Address:
+        """Where the letter will be sent to."""
+        return self.app, self.box, self.name
+
+
 class Holders(Table[Address, Holder]):
     """Holders by address and by connection."""
 
@@ -111,6 +130,7 @@ class Post:
     def __init__(self) -> None:
         self.holders = Holders()
         self.letters = Letters()
+        self.writers: Table[Address, Writer] = Table()
 
     def forget(self, connection: str) -> None:
         """Free what a connection holds; it is closed. What it has written stays for whom it is for."""

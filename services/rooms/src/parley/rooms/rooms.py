@@ -15,7 +15,7 @@ from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.outputs import Apart, Deliver, Fact, Output, Reply
 from parley.protocol.registry import Connection
 from parley.protocol.table import Table
-from parley.rooms import calls, membership, post, talk
+from parley.rooms import calls, correspondence, membership, post, talk
 from parley.rooms.rows import Rows
 
 COUNTED_BYTES: Final = 64 * 1024
@@ -44,6 +44,7 @@ class Rooms:
             rows.negotiations.offers,
             rows.post.holders,
             rows.post.letters,
+            rows.post.writers,
         )
 
     def gateways(self) -> Iterable[tuple[str, bool]]:
@@ -54,7 +55,8 @@ class Rooms:
     def waiting(self) -> bool:
         """Whether ticks are wanted: a grace is running, an offer waits for its answer, or a letter for its receiver."""
         rows = self.rows
-        return len(rows.registry.lost) > 0 or len(rows.negotiations.offers) > 0 or len(rows.post.letters) > 0
+        pending = (rows.registry.lost, rows.negotiations.offers, rows.post.letters, rows.post.writers)
+        return any(len(table) > 0 for table in pending)
 
     def reduce(self, event: CloudEvent[c.AnyCommand], at: Place) -> Iterator[Output]:  # noqa: C901, PLR0912
         """Return what a command brings about."""
@@ -85,10 +87,13 @@ class Rooms:
                 yield from self._end(rows.registry.tick(at), "expired", at)
                 yield Apart(talk.unanswered(rows, at))
                 yield Apart(post.undelivered(rows, at))
+                yield Apart(correspondence.unanswered(rows, at))
             case c.PostToConnection() as command:
                 yield from talk.post_to_connection(rows, command)
             case c.PostToRoom() as command:
                 yield from talk.post_to_room(rows, command, at)
+            case c.WriteLetter() as command:
+                yield from correspondence.write(rows, command, at)
             case c.RemoveMember() as command:
                 yield from self._remove_member(command, at)
             case c.Negotiated() as command:
@@ -140,7 +145,10 @@ class Rooms:
             case ask.Release() as request:
                 yield from post.release(rows, command, request)
             case ask.Letter() as request:
-                yield from post.letter(rows, command, request, at)
+                if (writer := correspondence.answers(rows, command.app, request)) is not None:
+                    yield from correspondence.answer(rows, writer, command, request)
+                else:
+                    yield from post.letter(rows, command, request, at)
             case ask.Join() as request:
                 yield from membership.join(rows, command, request, at)
             case ask.Leave() as request:

@@ -21,5 +21,6 @@ def store_of(partitions: int) -> Rows:
             Kept(tables.offers, negotiation.Offer),
             Kept(tables.holders, addresses.Holder),
             Kept(tables.letters, addresses.Waiting),
+            Kept(tables.writers, addresses.Writer),
         ],
     )

@@ -138,4 +138,16 @@ letters: Final = sa.Table(
 )
 """`data` holds what clients wrote to the letter, so it is json and not jsonb; their null is none of PostgreSQL's."""
 
+writers: Final = sa.Table(
+    "writers",
+    metadata,
+    _partition(),
+    sa.Column("app", sa.Text, primary_key=True),
+    sa.Column("box", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("reply", sa.Text, nullable=False),
+    sa.Column("due", sa.BigInteger, nullable=False),
+)
+
 ownership: Final = ownership_tables(metadata)

@@ -90,6 +90,11 @@ _content: Final = msgspec.json.Decoder(_Content).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
+def content(payload: str) -> str:
+    """Return what a letter with this payload carries, for those who write it without a connection."""
+    return _encode(_Content(payload)).decode()
+
+
 def is_client_id(text: str) -> bool:
     """Whether *text* can be a viewer's id."""
     return bool(_ID.fullmatch(text)) and not text.lower().startswith(_RESERVED)

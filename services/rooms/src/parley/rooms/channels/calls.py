@@ -8,8 +8,12 @@ from msgspec import Struct, structs
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from parley.kit.access import Caller
+from parley.kit.ask import Ask
 from parley.kit.cursors import cursor, place
-from parley.protocol.codes import Refusal
+from parley.protocol.codes import ErrorCode, Refusal
+from parley.protocol.commands import WriteLetter
+from parley.protocol.dialects import kvs
+from parley.protocol.ids import partition_of
 from parley.rooms.channels import queries, shapes
 from parley.rooms.channels.channel import DEFAULT_TTL, Arn, Channel, new_version
 from parley.rooms.channels.faults import Fault, invalid, not_found
@@ -25,6 +29,9 @@ SHORTEST_TTL: Final = 30
 LONGEST_TTL: Final = 86_400
 """Bounds of `Ttl`, in seconds."""
 
+LONGEST_WAIT: Final = 130.0
+"""Seconds: a channel keeps messages for two minutes at most, and then the owner says so."""
+
 MOST_URIS: Final = 4
 """AWS's client for small devices reads no more of one server."""
 
@@ -34,6 +41,8 @@ class Desk(Struct, frozen=True):
 
     db: AsyncEngine
     relay: Relay
+    ask: Ask
+    """With patience for as long as a channel keeps a message."""
 
 
 class Call(Struct, frozen=True):
@@ -183,6 +192,32 @@ async def ice_servers(call: Call, body: shapes.GetIceServerConfig) -> Answer:
     return {"IceServerList": lists}
 
 
+async def send_alexa_offer(call: Call, body: shapes.SendAlexaOffer) -> Answer:
+    """Offer something to the master, and wait for its answer."""
+    channel = await _found(call, body.channel_arn)
+    ask, app = call.desk.ask, call.caller.app
+    try:
+        answer = await ask(
+            partition_of(app, channel.arn, ask.partitions),
+            lambda reply: WriteLetter(
+                app=app,
+                box=channel.arn,
+                name=kvs.MASTER,
+                sender=body.sender_client_id,
+                kind="SDP_OFFER",
+                data=kvs.content(body.message_payload),
+                answer="SDP_ANSWER",
+                keep_ms=channel.ttl * 1000,
+                reply=reply,
+            ),
+        )
+    except Refusal as refusal:
+        if refusal.code is ErrorCode.GONE:
+            raise Fault("ResourceNotFoundException", "No master of the channel has answered in time.") from None
+        raise Fault("ServiceUnavailableException", refusal.message) from None
+    return {"Answer": answer["data"]["payload"]}
+
+
 CALLS: Final[dict[str, tuple[type[shapes.Shape], Callable[[Call, Any], Awaitable[Answer]]]]] = {
     "/createSignalingChannel": (shapes.Create, create),
     "/describeSignalingChannel": (shapes.Describe, describe),
@@ -195,6 +230,7 @@ CALLS: Final[dict[str, tuple[type[shapes.Shape], Callable[[Call, Any], Awaitable
     "/ListTagsForResource": (shapes.ListTags, list_tags),
     "/describeMediaStorageConfiguration": (shapes.Describe, media_storage),
     "/v1/get-ice-server-config": (shapes.GetIceServerConfig, ice_servers),
+    "/v1/send-alexa-offer-to-master": (shapes.SendAlexaOffer, send_alexa_offer),
 }
 """By path, as it is on the wire: what a call takes, and what it does."""
 

@@ -111,6 +111,14 @@ class ListTags(Shape, frozen=True):
     next_token: str | None = None
 
 
+class SendAlexaOffer(Shape, frozen=True):
+    """SendAlexaOfferToMaster, of the per-channel service."""
+
+    sender_client_id: Name
+    message_payload: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9+/=]{1,10000}\Z")]
+    channel_arn: ArnText = field(name="ChannelARN")
+
+
 class GetIceServerConfig(Shape, frozen=True):
     """GetIceServerConfig, of the per-channel service."""
 
