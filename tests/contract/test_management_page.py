@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from parley.gateway import management as m
+from parley.gateway.quotas import REQUESTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "management.md").read_text()
 
@@ -21,6 +22,6 @@ def test_every_error_is_described_and_no_other() -> None:
 
 
 def test_every_limit_is_the_one_that_holds() -> None:
-    for limit in (m.MAX_BYTES, m.STRICT.per_second, m.STRICT.burst):
+    for limit in (m.MAX_BYTES, REQUESTS.per_second, REQUESTS.burst):
         assert f"{limit:,}" in PAGE
     assert f"within {m.BODY_SECONDS:g} seconds" in PAGE

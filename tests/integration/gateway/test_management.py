@@ -22,9 +22,12 @@ from support.eventually import eventually
 
 from parley.cli.embedded import Server
 from parley.gateway import management as m
+from parley.gateway import quotas as q
 from parley.gateway.flow import Rate
 from parley.gateway.origins import Origins
+from parley.gateway.quotas import Quotas
 from parley.gateway.sites import dispatch
+from parley.gateway.websocket import Limits
 from parley.kit.ask import asking
 from parley.kit.bus import Bus, nats_bus
 from parley.kit.http import http
@@ -88,7 +91,8 @@ async def served(bus: Bus, *, development: bool, now: Callable[[], float] = time
     tokens = Tokens(secret=TOKEN_SECRET, development=development)
     origins = Origins((), development=development)
     async with asking(bus, "gateway", PARTITIONS, patience=0.5) as ask:
-        site = m.management(bus, ask, tokens, APPS, origins, development=development, now=now)
+        quotas = Quotas(APPS, Limits(), now)
+        site = m.management(bus, ask, tokens, APPS, origins, quotas, development=development, now=now)
         async with http(dispatch(site), "127.0.0.1", 0) as address:
             yield f"http://{address}"
 
@@ -274,7 +278,7 @@ async def test_an_owner_that_is_silent_is_a_matter_of_time(development: str, hea
 
 
 async def test_a_strict_app_is_held_to_a_quota(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(m, "STRICT", Rate(per_second=1, burst=3))
+    monkeypatch.setattr(q, "REQUESTS", Rate(per_second=1, burst=3))
     clock = [1000.0]
     async with served(bus, development=True, now=lambda: clock[0]) as url, httpx.AsyncClient() as client:
         for _ in range(3):

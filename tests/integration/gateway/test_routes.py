@@ -18,6 +18,8 @@ from nats.aio.msg import Msg
 from support.eventually import eventually
 from support.gate import Gate
 
+from parley.gateway import quotas
+from parley.gateway.flow import Rate
 from parley.gateway.integrations import ERROR_HEADER
 from parley.protocol import subjects
 
@@ -29,6 +31,7 @@ apps:
     paths: [/shop]
     routes: {routes}
     authorizer: {authorizer}
+    strict: {strict}
     stageVariables: {{table: orders}}
     accessKeys: {keys}
 """
@@ -81,14 +84,24 @@ def shop(
 ) -> Callable[..., contextlib.AbstractAsyncContextManager[tuple[Gate, Functions]]]:
     @contextlib.asynccontextmanager
     async def made(
-        routes: dict[str, Any] | None = None, authorizer: Any = "NONE", keys: Any = None, **settings: Any
+        routes: dict[str, Any] | None = None,
+        authorizer: Any = "NONE",
+        keys: Any = None,
+        *,
+        strict: bool = False,
+        **settings: Any,
     ) -> AsyncIterator[tuple[Gate, Functions]]:
         file = tmp_path / "parley.yaml"
         declared = (
             {key: {"nats": True} for key in ("$connect", "$disconnect", "$default")} if routes is None else routes
         )
         file.write_text(
-            APP.format(routes=json.dumps(declared), authorizer=json.dumps(authorizer), keys=json.dumps(keys or {}))
+            APP.format(
+                routes=json.dumps(declared),
+                authorizer=json.dumps(authorizer),
+                keys=json.dumps(keys or {}),
+                strict=json.dumps(strict),
+            )
         )
         async with Gate(nats_url, apps=str(file), **settings) as gate:
             yield gate, Functions(gate)
@@ -330,3 +343,49 @@ async def test_http_integrations_are_posted_to(shop, http_function):
         await client.say({"action": "fail"})
         assert (await client.hear())["message"] == "Internal server error"
     assert events[0]["requestContext"]["routeKey"] == "$default"
+
+
+class TestStrict:
+    """Quotas of API Gateway; idleness and age are in tests/unit/gateway/test_session.py, where time is given."""
+
+    async def test_a_frame_and_a_message_have_their_sizes(self, shop):
+        routes = {"$default": {"nats": True, "response": True}}
+        async with shop(routes, strict=True) as (gate, functions):
+            await functions.serve("$default", lambda event: {"body": f"{len(event['body']):,} bytes"})
+            client = await gate.workshop("/shop")
+            await client.say("x" * 32_768)
+            assert await asyncio.wait_for(client.socket.recv(), 10) == "32,768 bytes"
+            await client.socket.send(["x" * 32_768] * 4)
+            assert await asyncio.wait_for(client.socket.recv(), 10) == "131,072 bytes"
+
+            await client.say("x" * 32_769)
+            assert await client.code() == 1009
+            client = await gate.workshop("/shop")
+            await client.socket.send(["x" * 32_768] * 4 + ["x"])
+            assert await client.code() == 1009
+
+    async def test_a_long_url_is_turned_away(self, shop):
+        async with shop({}, strict=True) as (gate, _):
+            start = f"wss://{gate.server.address}/shop?q="
+            await gate.workshop(f"/shop?q={'x' * (4096 - len(start))}")
+            assert await refused(gate, f"/shop?q={'x' * (4097 - len(start))}") == 414
+
+    async def test_connects_above_the_rate_are_turned_away_before_anybody_is_asked(self, shop, monkeypatch):
+        monkeypatch.setattr(quotas, "CONNECTS", Rate(per_second=0.001, burst=2))
+        async with shop(strict=True) as (gate, functions):
+            for route in ("$connect", "$disconnect"):
+                await functions.serve(route, lambda _: {})
+            await gate.workshop("/shop")
+            await gate.workshop("/shop")
+            assert await refused(gate, "/shop") == 429
+            assert len(functions.events) == 2
+
+            await gate.client("/shop")  # parley.v1 is nothing of API Gateway's
+
+    async def test_others_are_held_to_none_of_it(self, shop):
+        routes = {"$default": {"nats": True, "response": True}}
+        async with shop(routes) as (gate, functions):
+            await functions.serve("$default", lambda event: {"body": f"{len(event['body']):,} bytes"})
+            client = await gate.workshop(f"/shop?q={'x' * 3000}&q={'y' * 3000}")
+            await client.say("x" * 131_072)
+            assert await asyncio.wait_for(client.socket.recv(), 10) == "131,072 bytes"

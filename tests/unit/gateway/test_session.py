@@ -5,8 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.gateway.flow import Rate
-from parley.gateway.session import REPEAT_SECONDS, Action, Check, HangUp, Publish, Rules, Say, Session
+from parley.gateway.flow import Flow, Rate
+from parley.gateway.session import (
+    AGE_SECONDS,
+    IDLE_SECONDS,
+    REPEAT_SECONDS,
+    Action,
+    Check,
+    HangUp,
+    Publish,
+    Rules,
+    Say,
+    Session,
+)
 from parley.kit.identity import Identity
 from parley.protocol import ids
 from parley.protocol.apps import App
@@ -273,8 +284,59 @@ def test_an_expired_token_ends_the_connection_at_its_next_request() -> None:
 def test_an_expired_token_ends_a_silent_connection_too() -> None:
     mine = session(identity(expires_at=int(NOW * 1000) + 1000))
 
-    assert mine.looked_at(NOW) == []
-    assert isinstance(mine.looked_at(NOW + 2)[-1], HangUp)
+    assert mine.looked_at(NOW, 0) == []
+    assert isinstance(mine.looked_at(NOW + 2, 0)[-1], HangUp)
+
+
+def strict(requests: Flow | None = None) -> Session:
+    """Return the session of a client that is held to API Gateway's quotas."""
+    requests = requests or Flow(Rate(), NOW)
+    return Session(ID, Workshop(App()), ANYBODY, Profile(), Rules(PARTITIONS), NOW, requests=requests)
+
+
+GOES = [HangUp(1001, "Going away")]
+
+
+def test_api_gateway_ends_a_connection_on_which_nothing_is_said_for_ten_minutes() -> None:
+    mine = strict()
+
+    assert mine.looked_at(NOW + IDLE_SECONDS - 1, 0) == []
+    mine.pinged(NOW + IDLE_SECONDS - 1)
+    assert mine.looked_at(NOW + IDLE_SECONDS, 0) == GOES
+
+
+def test_a_message_either_way_keeps_it() -> None:
+    mine = strict()
+
+    assert mine.looked_at(NOW + IDLE_SECONDS, 1) == []
+    assert mine.looked_at(NOW + 2 * IDLE_SECONDS - 1, 1) == []
+    assert mine.looked_at(NOW + 2 * IDLE_SECONDS, 2) == []
+    assert mine.looked_at(NOW + 3 * IDLE_SECONDS, 2) == GOES
+
+
+def test_api_gateway_ends_every_connection_after_two_hours() -> None:
+    mine = strict()
+
+    looks = {at: mine.looked_at(NOW + at, at) for at in range(25, AGE_SECONDS + 25, 25)}
+
+    assert [at for at, actions in looks.items() if actions] == [AGE_SECONDS]
+    assert looks[AGE_SECONDS] == GOES
+
+
+def test_others_are_kept_for_ever() -> None:
+    assert session(dialect=Workshop(App())).looked_at(NOW + 100 * AGE_SECONDS, 0) == []
+
+
+def test_clients_of_a_strict_app_share_its_requests() -> None:
+    requests = Flow(Rate(per_second=1, burst=2), NOW)
+    ana, ben = strict(requests), strict(requests)
+    join = '{"action":"joinRoom","roomId":"r"}'
+
+    assert published(receive(ana, join))
+    assert published(receive(ben, join))
+    assert said(receive(ana, join))["message"] == "Too Many Requests"
+    assert said(receive(ben, join, NOW + 0.5))["message"] == "Too Many Requests"
+    assert published(receive(ben, join, NOW + 1))
 
 
 def test_a_fresh_token_brings_its_grants_and_its_time() -> None:

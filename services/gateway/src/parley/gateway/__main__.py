@@ -20,6 +20,7 @@ from parley.gateway.lease import lease
 from parley.gateway.lives import Lives
 from parley.gateway.management import management
 from parley.gateway.origins import Origins
+from parley.gateway.quotas import Quotas
 from parley.gateway.reception import Reception
 from parley.gateway.resume import ResumeTokens
 from parley.gateway.returns import Returns
@@ -93,6 +94,8 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
     deliveries = Deliveries(connections.find, lives.obey, (stored + 1) * PER_MESSAGE - 1)
     weather = Weather(ingress, lives)
     origins = Origins(settings.origins, development=settings.development)
+    limits = _limits(settings)
+    quotas = Quotas(declared, limits)
     channels = Channels(bus, declared, Access(declared, development=settings.development))
     async with (
         asking(bus, "gateway", settings.partitions) as ask,
@@ -100,7 +103,7 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
         probes.mounted(
             dispatch(
                 inspection(writer.name, lives),
-                management(bus, ask, tokens, declared, origins, development=settings.development),
+                management(bus, ask, tokens, declared, origins, quotas, development=settings.development),
             )
         ),
         reading(bus, subjects.DELIVERIES, [subjects.deliveries(writer.name)], stored + 1) as reader,
@@ -111,8 +114,8 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
         websocket_server(
             settings.host,
             settings.port,
-            Reception(declared, backends, channels, lives, tokens, resume, origins, _rules(settings)).decide,
-            _limits(settings),
+            Reception(declared, backends, channels, lives, tokens, resume, origins, quotas, _rules(settings)).decide,
+            limits,
         ) as server,
     ):
         seconds = 0.0  # unless we end of our own will, a part of us has failed, and nobody should stay

@@ -136,7 +136,7 @@ class Connection:
 
     def looked_at(self) -> None:
         """An interval of the heartbeat has passed."""
-        self.perform(self.session.looked_at(time()))
+        self.perform(self.session.looked_at(time(), self.frames_in + self.frames_out))
 
     def closed(self, code: int, reason: str) -> None:
         """The socket is gone."""

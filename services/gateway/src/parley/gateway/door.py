@@ -38,6 +38,8 @@ class Accept(Struct, frozen=True):
 
     listener: Listener
     subprotocol: str | None = None
+    limits: Limits | None = None
+    """What this client may do to us, unless it may what all may."""
 
 
 class Refuse(Struct, frozen=True):
@@ -140,7 +142,8 @@ class Door(asyncio.Protocol):
 
     def _hand_over(self, request: Request, accept: Accept) -> None:
         self._shut()
-        socket = WebSocket(self._tcp, accept.listener, self._limits, self._heartbeat)
+        limits = accept.limits or self._limits
+        socket = WebSocket(self._tcp, accept.listener, limits, self._heartbeat)
         extra = {"Sec-WebSocket-Protocol": accept.subprotocol} if accept.subprotocol else None
         answer = WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(extra), socket)
         protocol = WSProtocol(
@@ -156,7 +159,7 @@ class Door(asyncio.Protocol):
             auto_ping_reply_timeout=0,
             auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
             enable_auto_pong=False,
-            max_frame_size=self._limits.message_bytes,
+            max_frame_size=limits.frame_bytes or limits.message_bytes,
             extra_headers=None,
             read_buffer_init_size=READ_BUFFER,
         )

@@ -19,8 +19,8 @@ import structlog
 from msgspec import Struct
 
 from parley.gateway.activity import Session, active_at
-from parley.gateway.flow import Flow, Rate
 from parley.gateway.origins import Origins
+from parley.gateway.quotas import Quotas
 from parley.gateway.sites import Site
 from parley.kit.ask import Ask
 from parley.kit.bus import Bus
@@ -87,9 +87,6 @@ WRONG_METHOD: Final = (405, "MethodNotAllowedException")
 LATE: Final = (408, "RequestTimeoutException")
 UNSIGNED: Final = (403, "MissingAuthenticationTokenException")
 
-STRICT: Final = Rate(per_second=10_000, burst=5_000)
-"""Requests to an app that is held to API Gateway's own quotas; each gateway counts for itself."""
-
 TOO_MANY: Final = Refusal(ErrorCode.RATE_LIMITED, "Too many requests to this app.")
 GONE: Final = Refusal(ErrorCode.GONE, "No such connection.")
 TOO_LARGE: Final = Refusal(ErrorCode.TOO_LARGE, f"A message may have {MAX_BYTES:,} bytes.")
@@ -123,12 +120,14 @@ def management(
     tokens: Tokens,
     apps: Apps,
     origins: Origins,
+    quotas: Quotas,
     *,
     development: bool,
     now: Callable[[], float] = time,
 ) -> Site:
     """Return the site."""
-    return Site(PATTERN, PATH, _Management(bus, ask, tokens, apps, origins, now, development=development).answer)
+    answering = _Management(bus, ask, tokens, apps, origins, quotas, now, development=development)
+    return Site(PATTERN, PATH, answering.answer)
 
 
 class _Management:
@@ -139,6 +138,7 @@ class _Management:
         tokens: Tokens,
         apps: Apps,
         origins: Origins,
+        quotas: Quotas,
         now: Callable[[], float],
         *,
         development: bool,
@@ -148,9 +148,9 @@ class _Management:
         self._tokens = tokens
         self._apps = apps
         self._origins = origins
+        self._quotas = quotas
         self._now = now
         self._development = development
-        self._flows: dict[str, Flow] = {}  # of strict apps
 
     async def answer(self, found: re.Match[str], scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -170,15 +170,10 @@ class _Management:
             raise Fails(*WRONG_METHOD, f"There are {ALLOW}.", allow=ALLOW)
         request = await _whole(scope, receive)
         app = await self._caller(request, found[1])
-        if self._apps.named(app).strict and not self._flow(app).take(self._now()):
+        quota = self._quotas.of(app)
+        if quota is not None and not quota.requests.take(self._now()):
             raise TOO_MANY
         return await self._do(request, app, unquote(found[2], errors="replace"))
-
-    def _flow(self, app: str) -> Flow:
-        flow = self._flows.get(app)
-        if flow is None:
-            flow = self._flows[app] = Flow(STRICT, self._now())
-        return flow
 
     # who asks
 

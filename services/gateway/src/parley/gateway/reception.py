@@ -14,6 +14,7 @@ from parley.gateway.door import Accept, Refuse
 from parley.gateway.head import Request
 from parley.gateway.origins import Origins
 from parley.gateway.proofs import identify
+from parley.gateway.quotas import URL_CHARACTERS, Quota, Quotas
 from parley.gateway.resume import ResumeTokens
 from parley.gateway.session import Rules, Session
 from parley.gateway.websocket import WebSocket
@@ -66,6 +67,7 @@ class Reception:
         tokens: Tokens,
         resume: ResumeTokens,
         origins: Origins,
+        quotas: Quotas,
         rules: Rules,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -77,6 +79,7 @@ class Reception:
         self._tokens = tokens
         self._resume = resume
         self._origins = origins
+        self._quotas = quotas
         self._rules = rules
         self._entropy = entropy
 
@@ -93,18 +96,17 @@ class Reception:
                 return Accept(await self._peer(request, hello), chosen)
             app = self._named(hello, ours=ours)
             dialect = dialect if ours else self._dialects.get(app or DEFAULT, APIGW)
-            connection, own = await self._connection(request, hello, app, dialect)
-            return Accept(connection, chosen or own)
+            return await self._accept(request, hello, app, dialect, chosen)
         except TurnedAway as away:
             return Refuse(away.status, away.message, away.headers)
         except Refusal as refusal:
             farewell = dialect.dismiss(refusal)
             return _refuse(refusal) if farewell is None else Accept(Dismissal(farewell, refusal.code), chosen)
 
-    async def _connection(
-        self, request: Request, hello: Hello, app: str | None, dialect: Dialect
-    ) -> tuple[Connection, str | None]:
-        """Return the connection of whoever knocks, and the subprotocol that its app has chosen, if any."""
+    async def _accept(
+        self, request: Request, hello: Hello, app: str | None, dialect: Dialect, chosen: str | None
+    ) -> Accept:
+        """Return the connection of whoever knocks; its app may choose a subprotocol, unless one is *chosen*."""
         headers = request.headers
         self._admit(headers)
         authorizer = self._apps.named(app or DEFAULT).authorizer if isinstance(dialect, ApiGateway) else None
@@ -115,6 +117,11 @@ class Reception:
         if self._lives.trouble is not None:
             raise self._lives.trouble
         name = app or DEFAULT if identity is None else identity.app
+        quota = None if dialect is PARLEY else self._quotas.of(name)
+        requests = limits = None
+        if quota is not None:
+            _count(quota, request)
+            requests, limits = quota.requests, quota.limits
         subject = None if identity is None or dialect.device_alone else identity.subject
         id_ = self._id(name, subject, hello.query.get("deviceId"))
         backend = self._backend(name, id_, request) if isinstance(dialect, ApiGateway) else None
@@ -122,11 +129,12 @@ class Reception:
             assert backend is not None  # an app with an authorizer has one
             identity = Identity.guest(name, await self._let_in(authorizer, backend, request, name))
         profile = _profile(dialect, hello.query, identity)
-        chosen = None if backend is None else await backend.connect(request.subprotocols)
-        session = Session(id_, dialect, identity, profile, self._rules, time(), hello)
+        own = None if backend is None else await backend.connect(request.subprotocols)
+        session = Session(id_, dialect, identity, profile, self._rules, time(), hello, requests)
         back = self._back(hello.query, identity) if dialect.resumable else None
         agent = headers.get("user-agent", "")[:256]
-        return Connection(session, self._lives, _address(request), agent, back, backend), chosen
+        connection = Connection(session, self._lives, _address(request), agent, back, backend)
+        return Accept(connection, chosen or own, limits)
 
     async def _peer(self, request: Request, hello: Hello) -> Connection:
         """Return the connection of a master or a viewer of Kinesis."""
@@ -243,6 +251,15 @@ def _signer(request: Request, app: App) -> str:
         return check(signed, app.access_keys.get, service="execute-api", now=time()).key
     except BadSignature as bad:
         raise TurnedAway(403, bad.message) from None
+
+
+def _count(quota: Quota, request: Request) -> None:
+    """Raise TurnedAway for what API Gateway turns away before it asks anybody."""
+    url = f"wss://{request.headers['host']}{request.path}{'?' if request.query else ''}{request.query}"
+    if len(url) > URL_CHARACTERS:
+        raise TurnedAway(414, f"A URL of a strict app may have {URL_CHARACTERS:,} characters.")
+    if not quota.connects.take(time()):
+        raise TurnedAway(429, "Too many connect to this strict app at once.")
 
 
 def _refuse(refusal: Refusal) -> Refuse:

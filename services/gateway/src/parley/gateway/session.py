@@ -40,6 +40,10 @@ LEFT: Final = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY})
 REPEAT_SECONDS: Final = 30.0
 """How long a client that came back may take to repeat what it had no answer to."""
 
+IDLE_SECONDS: Final = 10 * 60
+AGE_SECONDS: Final = 2 * 60 * 60
+"""How long API Gateway keeps a connection that says and hears nothing, and any: for clients of strict apps."""
+
 RATE: Final = Refusal(ErrorCode.RATE_LIMITED, "You send too many frames; this one was not processed.")
 EXPIRED: Final = Refusal(ErrorCode.TOKEN_EXPIRED, "Your token has expired.")
 
@@ -109,8 +113,11 @@ class Session:
         "_home",
         "_identity",
         "_profile",
+        "_requests",
         "_rooms",
         "_rules",
+        "_since",
+        "_still",
         "_touched",
         "connection",
         "dialect",
@@ -126,7 +133,9 @@ class Session:
         rules: Rules,
         now: float,
         hello: Hello = NOBODY,
+        requests: Flow | None = None,
     ) -> None:
+        """*requests* is what all clients of a strict app may say together."""
         home = home_of(connection, rules.partitions)
         assert home is not None  # the gateway has made the id
         self.connection = connection
@@ -138,6 +147,9 @@ class Session:
         self._profile = profile
         self._rules = rules
         self._flow = Flow(rules.rate, now)
+        self._requests = requests
+        self._since = now
+        self._still = (0, now)  # how many frames had come and gone when it was looked at, and since when so many
         self._flows: dict[str, Flow] = {}  # of letters, by kind
         self._rooms: set[str] = set()  # it has asked to join, and not to leave
         self._touched = 1 << home  # bit p: partition p has heard of this connection
@@ -248,6 +260,7 @@ class Session:
         within = self._flow.take(now)
         if not within and self._flow.lasting:
             return [HangUp(CloseCode.RATE, "You send too many frames, and went on when told.")]
+        within = within and (self._requests is None or self._requests.take(now))
         try:
             requests = self._conversation.decode(frame)
         except Misunderstood as misunderstood:
@@ -274,8 +287,13 @@ class Session:
             return []
         return [HangUp(CloseCode.RATE, "You send too many frames.")]
 
-    def looked_at(self, now: float) -> list[Action]:
-        """End what must not go on, though the client says nothing."""
+    def looked_at(self, now: float, frames: int) -> list[Action]:
+        """End what must not go on, though the client says nothing. *frames* is how many have come and gone."""
+        if self._requests is not None:
+            if frames != self._still[0]:
+                self._still = (frames, now)
+            if now - self._since >= AGE_SECONDS or now - self._still[1] >= IDLE_SECONDS:
+                return [HangUp(CloseCode.GOING_AWAY, "Going away")]
         if self._identity.expired(int(now * 1000)):
             return [*self._refused(EXPIRED, None), HangUp(CloseCode.TOKEN_EXPIRED, EXPIRED.message)]
         return []

@@ -44,6 +44,8 @@ class Limits(Struct, frozen=True):
     """What a client may do to us. The defaults are protocols.md section 0."""
 
     message_bytes: int = 131_072
+    frame_bytes: int | None = None
+    """Of one frame of a message; None: as of a message."""
     outbound_bytes: int = 1_048_576
     head_bytes: int = 16_384
     handshake_seconds: float = 10
