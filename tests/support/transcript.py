@@ -14,14 +14,20 @@ Clients connect in the order in which they are first named, to an app of the tra
     text      write these bytes as a text frame, whatever they are
     see       the next frame is this: JSON, or text as it stands; `nothing` for a moment of silence
     sees      the next frames are these, in any order
+    later     the next frame is this, and it may take longer
     connect   come now instead of at the beginning; takes `query`, and `path`
     refused   come now, and be answered this status instead of an upgrade; takes `status`, and what connect takes
     close     end the connection with this code
     vanish    end the connection without a word
-    closed    the server has ended the connection with this code
+    closed    the server has ended the connection with this code, or with `...` any
 
 With the dialect `kvs` the transcript has a channel of its own, called `$channel`; clients are its viewers by their
 names, but for `master`. `as` in `clients` names another peer of the channel to be.
+
+With the dialect `peerjs` the clients are peers; `$ana` is the id of the client ana, and `as` is another's id to come
+with. A `query` with `null` leaves a parameter out. With `y-webrtc`, `$topic` and `$other` are topics of the
+transcript's own. With the dialect of another profile whose app is built in, clients come to its path, and `$room` and
+`$other` are rooms of the transcript's own, also as a segment of a `path`. `differs` says in a sentence where that system's own server does otherwise than is written.
 
 `$word` stands for whatever is found there first, and for the same again later; a client's own name for its connection
 id. `...` is anything. Of a number of bytes `x * 10` makes the text ten times as long. A frame that is seen has the
@@ -43,8 +49,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 PATIENCE_SECONDS = 5.0
+LONGER_SECONDS = 15.0
 SILENCE_SECONDS = 0.3
 """Long enough for a frame that should not come to come."""
+
+PROFILES = frozenset({"workshop", "yown", "yjs-apigw", "broadcast", "broadcast-text", "apprtc"})
+"""Profiles whose apps are built in, and whose clients speak of rooms."""
 
 _REPEATED = re.compile(r"(.+) \* (\d+)", re.DOTALL)
 
@@ -57,11 +67,13 @@ class Transcript:
     """One conversation, read from YAML."""
 
     def __init__(self, written: Mapping[str, Any]) -> None:
-        unknown = set(written) - {"name", "dialect", "steps", "clients"}
+        unknown = set(written) - {"name", "dialect", "steps", "clients", "differs"}
         if unknown:
             raise ValueError(f"a transcript has no {', '.join(sorted(unknown))}")
         self.name: str = written["name"]
         self.dialect: str = written.get("dialect", "parley.v1")
+        self.differs: str | None = written.get("differs")
+        """How a reference server differs, if on purpose."""
         self.clients: Mapping[str, Mapping[str, Any]] = written.get("clients", {})
         """How those connect that say more than their app."""
         self.steps: list[tuple[str, str, Any]] = [
@@ -104,6 +116,12 @@ class Stage:
         self._app = f"conformance-{uuid4().hex}"
         self._sockets: dict[str, ClientConnection] = {}
         self._known: dict[str, Any] = {}
+        if transcript.dialect in {"peerjs", "y-webrtc"}:
+            own = {client for client, _, _ in transcript.steps} | {"topic", "other"}
+            self._known = {f"${name}": f"{name} of {self._app}" for name in own}
+
+        if transcript.dialect in PROFILES:
+            self._known = {f"${name}": f"{name}-{uuid4().hex}" for name in ("room", "other")}
 
     async def connect(self, client: str, how: Mapping[str, Any] | None) -> None:
         self._sockets[client] = socket = await self._open(client, how or {})
@@ -127,13 +145,22 @@ class Stage:
     async def _open(self, client: str, how: Mapping[str, Any]) -> ClientConnection:
         how = {**self._transcript.clients.get(client, {}), **how}
         usual = {"app": self._app}
+        path = "/"
         if self._transcript.dialect == "kvs":
             peer = how.get("as", client)
             viewer = {} if peer == "master" else {"X-Amz-ClientId": peer}
             usual = {"X-Amz-ChannelARN": self._known["$channel"], **viewer}
-        query = urlencode({**usual, **self._filled(how.get("query", {}))})
+        elif self._transcript.dialect == "peerjs":
+            path, peer = "/peerjs", self._known[f"${how.get('as', client)}"]
+            usual = {"key": "peerjs", "id": peer, "token": f"{client}'s"}
+        elif self._transcript.dialect == "y-webrtc":
+            path, usual = "/y-webrtc", {}
+        elif self._transcript.dialect in PROFILES:
+            path, usual = f"/{self._transcript.dialect}", {}
+        said = {**usual, **self._filled(how.get("query", {}))}
+        query = urlencode({name: value for name, value in said.items() if value is not None})
         return await connect(
-            f"{self._url}{how.get('path', '/')}?{query}",
+            f"{self._url}{'/'.join(self._filled(how.get('path', path).split('/')))}?{query}",
             subprotocols=[Subprotocol("parley.v1")] if self._transcript.dialect == "parley.v1" else None,
             compression=None,
             max_size=None,
@@ -160,6 +187,9 @@ class Stage:
         else:
             self._compare(expected, await self._next(client))
 
+    async def later(self, client: str, expected: Any) -> None:
+        self._compare(expected, await self._next(client, LONGER_SECONDS))
+
     async def sees(self, client: str, expected: list[Any]) -> None:
         left = list(expected)
         while left:
@@ -180,13 +210,13 @@ class Stage:
     async def vanish(self, client: str, _: Any) -> None:
         self._sockets[client].transport.abort()
 
-    async def closed(self, client: str, code: int) -> None:
+    async def closed(self, client: str, code: int | str) -> None:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 frame = await self._sockets[client].recv()
         except ConnectionClosed as end:
             found = end.rcvd.code if end.rcvd else None
-            if found != code:
+            if code not in (found, "..."):
                 raise Difference(f"closed with {found}, not {code}") from None
         except TimeoutError:
             raise Difference("the connection is still open") from None
@@ -197,9 +227,9 @@ class Stage:
         """Close what is open."""
         await asyncio.gather(*(socket.close() for socket in self._sockets.values()))
 
-    async def _next(self, client: str) -> str:
+    async def _next(self, client: str, within: float = PATIENCE_SECONDS) -> str:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(within):
                 frame = await self._sockets[client].recv()
         except TimeoutError:
             raise Difference("nothing came") from None
