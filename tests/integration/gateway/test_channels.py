@@ -1,5 +1,6 @@
 """Who is let into a signaling channel of Kinesis Video Streams; rooms is played by the test."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -150,6 +151,22 @@ async def test_a_strict_app_has_ten_viewers_a_channel(rooms: Rooms) -> None:
 
     assert answer == (400, "ClientLimitExceededException")
     await gate.socket(signed(gate))  # it is no viewer
+
+
+async def test_a_strict_apps_channel_lets_three_in_a_second(rooms: Rooms) -> None:
+    gate = rooms.gate
+
+    async def knock(n: int) -> tuple[int, str | None]:
+        try:
+            await gate.socket(signed(gate, X_Amz_ClientId=f"viewer-{n}"))
+        except websockets.InvalidStatus as refusal:
+            return refusal.response.status_code, refusal.response.headers.get("x-amzn-ErrorType")
+        return 101, None
+
+    answers = await asyncio.gather(*map(knock, range(20)))
+
+    assert set(answers) == {(101, None), (400, "ClientLimitExceededException")}
+    await gate.socket(signed(gate))  # a master is counted for itself
 
 
 @pytest.mark.parametrize(("action", "pace"), [("SDP_OFFER", 5), ("SDP_ANSWER", 5), ("ICE_CANDIDATE", 20)])

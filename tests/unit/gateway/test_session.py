@@ -25,7 +25,7 @@ from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import Asked, Closed, Moved, Opened, PresenceSet, Profile
 from parley.protocol.dialects import Dialect, Hello
 from parley.protocol.dialects.apigw import Workshop
-from parley.protocol.dialects.kvs import CHANNEL, CLIENT, Kinesis
+from parley.protocol.dialects.kvs import AWS_LONGEST, CHANNEL, CLIENT, Kinesis
 from parley.protocol.dialects.parley_v1 import ParleyV1
 from parley.protocol.says import Attached
 
@@ -39,6 +39,12 @@ ANYBODY = Identity.anonymous("default")
 def session(identity: Identity = ANYBODY, dialect: Dialect | None = None, **rules: int | Rate) -> Session:
     profile = Profile(user_id="ana", metadata={"colour": "red"})
     return Session(ID, dialect or ParleyV1(), identity, profile, Rules(PARTITIONS, **rules), NOW)  # type: ignore[arg-type]
+
+
+def peer(*, strict: bool = False) -> Session:
+    """Return a viewer of Kinesis."""
+    channel = Hello("/", {CHANNEL: "arn", CLIENT: "viewer"})
+    return Session(ID, Kinesis(60, strict=strict), ANYBODY, Profile(), Rules(PARTITIONS), NOW, channel)
 
 
 def said(actions: list[Action]) -> dict[str, object]:
@@ -218,11 +224,10 @@ def test_what_is_wrong_is_answered_with_its_ref(frame: str, code: str) -> None:
 
 
 def test_a_dialect_may_know_a_pace_for_each_kind_of_letter() -> None:
-    channel = Hello("/", {CHANNEL: "arn", CLIENT: "viewer"})
-    peer = Session(ID, Kinesis(60, strict=True), ANYBODY, Profile(), Rules(PARTITIONS), NOW, channel)
+    viewer = peer(strict=True)
 
     def offer(now: float, action: str = "SDP_OFFER") -> Action:
-        return receive(peer, f'{{"action":"{action}","messagePayload":"e30=","correlationId":"c"}}', now)[0]
+        return receive(viewer, f'{{"action":"{action}","messagePayload":"e30=","correlationId":"c"}}', now)[0]
 
     assert [isinstance(offer(NOW), Publish) for _ in range(6)] == [True] * 5 + [False]
     assert isinstance(offer(NOW, "ICE_CANDIDATE"), Publish)
@@ -325,6 +330,26 @@ def test_api_gateway_ends_every_connection_after_two_hours() -> None:
 
 def test_others_are_kept_for_ever() -> None:
     assert session(dialect=Workshop(App())).looked_at(NOW + 100 * AGE_SECONDS, 0) == []
+
+
+def test_a_strict_kinesis_asks_its_clients_to_go_after_an_hour_and_closes_a_minute_later() -> None:
+    mine = peer(strict=True)
+
+    looks = {at: mine.looked_at(NOW + at, at) for at in range(25, AWS_LONGEST + 100, 25)}
+
+    assert [(at, actions) for at, actions in looks.items() if actions] == [
+        (AWS_LONGEST, [Say(b'{"messageType":"GO_AWAY"}')]),
+        (AWS_LONGEST + 75, GOES),
+    ]
+    assert peer().looked_at(NOW + 100 * AWS_LONGEST, 0) == []
+
+
+def test_a_strict_kinesis_closes_after_ten_silent_minutes_and_a_ping_breaks_the_silence() -> None:
+    mine = peer(strict=True)
+    mine.pinged(NOW + 5)
+
+    assert mine.looked_at(NOW + IDLE_SECONDS, 0) == []
+    assert mine.looked_at(NOW + IDLE_SECONDS + 5, 0) == GOES
 
 
 def test_clients_of_a_strict_app_share_its_requests() -> None:

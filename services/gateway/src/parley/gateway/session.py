@@ -43,6 +43,8 @@ REPEAT_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 10 * 60
 AGE_SECONDS: Final = 2 * 60 * 60
 """How long API Gateway keeps a connection that says and hears nothing, and any: for clients of strict apps."""
+GOING_SECONDS: Final = 60
+"""How long a client of Kinesis that was told to go is given."""
 
 RATE: Final = Refusal(ErrorCode.RATE_LIMITED, "You send too many frames; this one was not processed.")
 EXPIRED: Final = Refusal(ErrorCode.TOKEN_EXPIRED, "Your token has expired.")
@@ -110,6 +112,7 @@ class Session:
         "_conversation",
         "_flow",
         "_flows",
+        "_going",
         "_home",
         "_identity",
         "_profile",
@@ -149,6 +152,7 @@ class Session:
         self._flow = Flow(rules.rate, now)
         self._requests = requests
         self._since = now
+        self._going = False  # its client was asked to
         self._still = (0, now)  # how many frames had come and gone when it was looked at, and since when so many
         self._flows: dict[str, Flow] = {}  # of letters, by kind
         self._rooms: set[str] = set()  # it has asked to join, and not to leave
@@ -282,21 +286,34 @@ class Session:
         return actions
 
     def pinged(self, now: float) -> list[Action]:
-        """Count a frame that is not text."""
+        """Count a frame that is not text. To API Gateway it is no sign of life, to Kinesis it is."""
+        if self.dialect.longest:
+            self._still = (self._still[0], now)
         if self._flow.take(now) or not self._flow.lasting:
             return []
         return [HangUp(CloseCode.RATE, "You send too many frames.")]
 
     def looked_at(self, now: float, frames: int) -> list[Action]:
         """End what must not go on, though the client says nothing. *frames* is how many have come and gone."""
-        if self._requests is not None:
+        if self._requests is not None or self.dialect.longest:
             if frames != self._still[0]:
                 self._still = (frames, now)
-            if now - self._since >= AGE_SECONDS or now - self._still[1] >= IDLE_SECONDS:
-                return [HangUp(CloseCode.GOING_AWAY, "Going away")]
+            if outstayed := self._outstayed(now):
+                return outstayed
         if self._identity.expired(int(now * 1000)):
             return [*self._refused(EXPIRED, None), HangUp(CloseCode.TOKEN_EXPIRED, EXPIRED.message)]
         return []
+
+    def _outstayed(self, now: float) -> list[Action]:
+        """Return what ends a connection that its own system would not keep; a word goes before, if it has one."""
+        over = now - self._since - (self.dialect.longest or AGE_SECONDS)
+        if now - self._still[1] >= IDLE_SECONDS or over >= GOING_SECONDS:
+            return [HangUp(CloseCode.GOING_AWAY, "Going away")]
+        if over < 0 or self._going:
+            return []
+        frame = self.dialect.go_away(0, GOING_SECONDS * 1000)
+        self._going = frame is not None
+        return [HangUp(CloseCode.GOING_AWAY, "Going away")] if frame is None else [Say(frame)]
 
     # the token
 

@@ -78,6 +78,8 @@ class Dialect(Protocol):
     """Whether a binary frame is read as if it were text; otherwise it closes the socket with 1003."""
     rooms: int = 0
     """How many rooms a connection may be in; 0: as the gateway is set."""
+    longest: int = 0
+    """After how many seconds a client must go, where its own system sets an end to each connection; 0: for ever."""
     paces: Mapping[str, int] = MappingProxyType({})
     """By kind of letter: how many a client may send in a second, where that is less than frames."""
     own: frozenset[str] = frozenset()

@@ -33,6 +33,9 @@ STEPS: Final[dict[str, ask.Step]] = {"SDP_OFFER": "offer", "SDP_ANSWER": "answer
 AWS_PACES: Final = {"SDP_OFFER": 5, "SDP_ANSWER": 5, "ICE_CANDIDATE": 20}
 """How many of each a client of a strict app may send in a second."""
 
+AWS_LONGEST: Final = 60 * 60
+"""Seconds for which it may be connected."""
+
 MAX_PAYLOAD: Final = 10_000
 """Characters of a message's payload."""
 MAX_FRAME: Final = 10_240
@@ -123,7 +126,8 @@ class Kinesis(Dialect):
     def __init__(self, ttl: int, *, strict: bool = False) -> None:
         """*ttl*: for how many seconds a message waits for its receiver; *strict*: clients send no more than on AWS."""
         self.ttl = ttl
-        self.paces = AWS_PACES if strict else {}
+        if strict:
+            self.paces, self.longest = AWS_PACES, AWS_LONGEST
 
     def conversation(self, hello: Hello) -> "Peer":
         """Return the codec for a new connection."""
