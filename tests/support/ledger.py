@@ -24,7 +24,7 @@ from parley.kit.db import database
 from parley.kit.ownership import ownership_tables
 from parley.kit.partitions import partitions
 from parley.kit.rows import Kept, Rows
-from parley.protocol.commands import AnyCommand, Command, GatewayBack, GatewayLost, Negotiated, PostToRoom, Tick
+from parley.protocol.commands import AnyCommand, FromConnection, GatewayBack, GatewayLost, Negotiated, PostToRoom, Tick
 from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.events import EventFailed, MessagePosted
 from parley.protocol.outputs import Deliver, Fact, Forward, Output, Reply
@@ -79,7 +79,7 @@ class Note(Struct, frozen=True):
 class Ledger:
     """The rules of one partition."""
 
-    moves: Sequence[type[Command]] = ()
+    moves: Sequence[type[FromConnection]] = ()
 
     def __init__(self, partition: int) -> None:
         self.partition = partition

@@ -16,7 +16,7 @@ from parley.kit import telemetry
 from parley.kit.bus import Message
 from parley.kit.reader import Entry
 from parley.kit.rounds import FORGET_MS, PER_MESSAGE, Round, Rules
-from parley.protocol.commands import AnyCommand, Batch, Negotiated, Tick, type_of
+from parley.protocol.commands import AnyCommand, Batch, Moved, Negotiated, Tick, type_of
 from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.outputs import Deliver, Forward, Output, Reply
 from parley.protocol.says import SignalFrom
@@ -160,27 +160,48 @@ def test_time_never_goes_back() -> None:
 
 
 class Moving(ledger.Ledger):
-    """Ticks move connections."""
+    """Connections are called as their rooms are."""
 
-    moves = (Tick,)
+    moves = (Moved,)
+
+    def reduce(self, event: CloudEvent[AnyCommand], at: Place) -> Iterator[Output]:
+        if isinstance(event.data, Moved):
+            self._note("moved", 1)
+            yield Deliver("left", (event.data.connection,), SignalFrom(from_="moved", data=Raw(b"1")))
+        yield from super().reduce(event, at)
 
 
-def test_a_round_ends_before_a_move() -> None:
-    log = [entry(1, post("a", "ana", "1"), Tick(app=""), post("a", "ana", "2")), entry(2, post("a", "ana", "3"))]
+def moved(connection: str) -> Moved:
+    return Moved(app="a", connection=connection)
+
+
+def test_a_round_ends_before_a_connection_moves_that_it_speaks_to() -> None:
+    log = [entry(1, post("a", "ana", "1"), moved("a"), post("a", "ana", "2")), entry(2, post("a", "ana", "3"))]
 
     rounds = [len(said([round_])) for round_ in rules(Moving(1)).rounds(log)]
 
-    assert rounds == [1, 2]
+    assert rounds == [1, 3]
+
+
+def test_many_that_move_at_once_are_one_round() -> None:
+    """When a gateway has died its clients come back by the thousand, and each round waits for the bus."""
+    log = [entry(1, post("a", "ana", "1"), *(moved(f"c{n}") for n in range(100)), post("b", "bob", "1"))]
+
+    assert [len(said([round_])) for round_ in rules(Moving(1)).rounds(log)] == [102]
+
+
+def test_a_connection_that_moves_twice_is_told_so_in_two_rounds() -> None:
+    assert [len(said([round_])) for round_ in rules(Moving(1)).rounds([entry(1, moved("a"), moved("a"))])] == [1, 1]
 
 
 def test_a_round_ends_before_the_next_is_reduced() -> None:
     """What is said must be stored before a move changes where the next thing is sent."""
     state = Moving(1)
-    rounds = rules(state).rounds([entry(1, post("a", "ana", "1"), Tick(app=""))])
+    rounds = rules(state).rounds([entry(1, post("a", "ana", "1"), moved("a"))])
 
     next(rounds)
 
-    assert "ticks" not in state.notes
+    assert "moved" not in state.notes
 
 
 def test_an_event_that_raises_changes_nothing_and_is_answered() -> None:

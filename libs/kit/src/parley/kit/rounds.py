@@ -8,6 +8,7 @@ a repetition and what for a failure.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -69,12 +70,15 @@ class Command(Struct, frozen=True):
 class Round:
     """What is to be said together: facts first, then everything else."""
 
-    __slots__ = ("deliveries", "facts", "forwards", "replies", "spans")
+    __slots__ = ("_receivers", "deliveries", "facts", "forwards", "receivers", "replies", "spans")
 
     def __init__(self) -> None:
         self.facts: list[Message] = []
         self.deliveries: dict[str, list[bytes]] = {}
         """By gateway, in order."""
+        self.receivers: list[tuple[str, ...]] = []
+        """Whom deliveries are for; emptied by those who ask."""
+        self._receivers: set[str] = set()
         self.forwards: list[Command] = []
         self.replies: list[tuple[str, bytes]] = []
         self.spans: list[telemetry.Span] = []
@@ -82,6 +86,12 @@ class Round:
 
     def __bool__(self) -> bool:
         return bool(self.facts or self.deliveries or self.forwards or self.replies or self.spans)
+
+    def speaks_to(self, connection: str) -> bool:
+        """Whether a delivery is for *connection*."""
+        self._receivers.update(chain.from_iterable(self.receivers))  # put together only where connections move
+        self.receivers.clear()
+        return connection in self._receivers
 
     def fact_waves(self) -> list[list[Message]]:
         """Return the facts: each key's next, once those before it are stored, as what is sent together may overtake."""
@@ -115,11 +125,12 @@ class Round:
 class _Said:
     """What one event brought about, complete or not at all."""
 
-    __slots__ = ("deliveries", "facts", "forwards", "replies")
+    __slots__ = ("deliveries", "facts", "forwards", "receivers", "replies")
 
     def __init__(self) -> None:
         self.facts: list[Message] = []
         self.deliveries: list[tuple[str, bytes]] = []
+        self.receivers: list[tuple[str, ...]] = []
         self.forwards: list[Command] = []
         self.replies: list[tuple[str, bytes]] = []
 
@@ -169,7 +180,7 @@ class Rules:
                 for index, event in enumerate(batch.events):
                     if not self._is_next(event):
                         continue
-                    if said and isinstance(event.data, self._moves):
+                    if isinstance(event.data, self._moves) and said.speaks_to(event.data.connection):
                         yield said
                         said = Round()
                     self._event(event, Place(self.partition, entry.sequence, index, self.time, batch.gateway), said)
@@ -284,6 +295,7 @@ class Rules:
         counts.update(counted)
         said.facts += mine.facts
         said.deliveries += mine.deliveries
+        said.receivers += mine.receivers
         said.forwards += mine.forwards
         said.replies += mine.replies
 
@@ -314,6 +326,7 @@ class Rules:
         if output.gateway not in self._gateways:
             self._gateways.add(subjects.token(output.gateway))
         said.deliveries.append((output.gateway, self._fitting(encoded)))
+        said.receivers.append(output.to)
         self._told += 1
 
     def _fact(self, output: Fact, at: Place, id_: str, traceparent: str | None) -> Message:
@@ -358,6 +371,7 @@ class Rules:
         said.facts += mine.facts
         said.forwards += mine.forwards
         said.replies += mine.replies
+        said.receivers += mine.receivers
         for gateway, told in mine.deliveries:
             said.deliveries.setdefault(gateway, []).append(told)
 

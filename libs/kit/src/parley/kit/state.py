@@ -34,7 +34,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parley.protocol.commands import AnyCommand, Command
+from parley.protocol.commands import AnyCommand, FromConnection
 from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.outputs import Output
 from parley.protocol.table import Table
@@ -43,8 +43,8 @@ from parley.protocol.table import Table
 class State(Protocol):
     """One partition's state in one service: rows in memory, and the rules that change them."""
 
-    moves: Sequence[type[Command]]
-    """Commands that move a connection to another gateway: what was said before one is stored before what it says."""
+    moves: Sequence[type[FromConnection]]
+    """Commands that move a connection to another gateway: what it was told before is stored before what comes after."""
 
     def tables(self) -> Sequence[Table[Any, Any]]:
         """Everything that is checkpointed, always the same tables in the same order."""

@@ -14,6 +14,7 @@ from parley.presence.rows import Profile, Rows
 from parley.protocol import commands as c
 from parley.protocol import events
 from parley.protocol.codes import CloseCode, ErrorCode
+from parley.protocol.dialects.parley_v1 import removal
 from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.ids import home_of
 from parley.protocol.outputs import Apart, Fact, Output, Reply
@@ -24,7 +25,7 @@ from parley.protocol.table import Table
 class Presence:
     """One partition's state: the connections whose home it is."""
 
-    moves: Sequence[type[c.Command]] = ()
+    moves: Sequence[type[c.FromConnection]] = ()
     """None: nothing here is delivered, so nothing can overtake a connection that moves."""
 
     def __init__(self, partitions: int) -> None:
@@ -77,7 +78,8 @@ class Presence:
         match command:
             case c.Remove():
                 ended = registry.removed(command.connection, command.app, at)
-                yield from self._ended(ended, "removed", CloseCode.REMOVED, at)
+                profile = self.rows.profiles.get(command.connection)
+                yield from self._ended(ended, "removed", removal(profile.dialect if profile else ""), at)
             case c.GatewayLost():
                 yield from self._end(registry.gateway_lost(command.gateway, at), "disconnected", at)
             case c.GatewayBack():

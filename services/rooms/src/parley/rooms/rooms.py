@@ -25,7 +25,7 @@ COUNTED_BYTES: Final = 64 * 1024
 class Rooms:
     """One partition's state: its rows, and what commands do to them."""
 
-    moves: Sequence[type[c.Command]] = (c.Resume, c.Moved)
+    moves: Sequence[type[c.FromConnection]] = (c.Resume, c.Moved)
 
     def __init__(self, partitions: int) -> None:
         self.rows = Rows(partitions)
