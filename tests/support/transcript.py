@@ -27,7 +27,8 @@ names, but for `master`. `as` in `clients` names another peer of the channel to 
 With the dialect `peerjs` the clients are peers; `$ana` is the id of the client ana, and `as` is another's id to come
 with. A `query` with `null` leaves a parameter out. With `y-webrtc`, `$topic` and `$other` are topics of the
 transcript's own. With the dialect of another profile whose app is built in, clients come to its path, and `$room` and
-`$other` are rooms of the transcript's own, also as a segment of a `path`. `differs` says in a sentence where that system's own server does otherwise than is written.
+`$other` are rooms of the transcript's own, also as a segment of a `path`. `differs` says in a sentence where that
+system's own server does otherwise than is written.
 
 `$word` stands for whatever is found there first, and for the same again later; a client's own name for its connection
 id. `...` is anything. Of a number of bytes `x * 10` makes the text ten times as long. A frame that is seen has the

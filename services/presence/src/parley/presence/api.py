@@ -14,6 +14,7 @@ from parley.kit.identity import Identity
 from parley.kit.rest import Caller, Cursor, Limit, Page, Shape, Time, api, require
 from parley.kit.tokens import Tokens
 from parley.presence import queries
+from parley.presence.discovery import add_discovery
 from parley.presence.filters import BY_METADATA, Filters, filters
 from parley.protocol.clock import rfc3339
 from parley.protocol.codes import ErrorCode, Refusal
@@ -126,6 +127,7 @@ def presence_api(db: AsyncEngine, ask: Ask, tokens: Tokens, *, development: bool
         """End a connection: it leaves its rooms, and its socket is closed with 4504."""
         await _ask(ask, connection_id, lambda reply: Remove(app=backend.app, connection=connection_id, reply=reply))
 
+    add_discovery(app, db)
     return app
 
 
