@@ -51,8 +51,19 @@ def test_an_absent_payload_stays_absent(peer):
     assert DIALECT.encode(came, 1) == b'{"type":"LEAVE","src":"ana","dst":"bob"}'
 
 
-def test_leaving_nobody_leaves_the_server(peer):
-    assert decode(peer, {"type": "LEAVE"}) == [ask.Release(box="ana", name="")]
+def test_peers_may_tell_one_another_that_something_is_over(peer):
+    """The server that PeerJS has relays EXPIRE, too; it waits for nobody."""
+    (letter,) = decode(peer, {"type": "EXPIRE", "dst": "bob", "payload": None})
+    came = says.LetterCame(box="bob", name="", sender="ana", kind="EXPIRE", data=letter.data)
+
+    assert letter.keep_ms == 0
+    assert DIALECT.encode(came, 1) == b'{"type":"EXPIRE","src":"ana","dst":"bob","payload":null}'
+
+
+@pytest.mark.parametrize("nobody", [{}, {"dst": None}, {"dst": ""}, {"dst": 0}, {"dst": False}])
+def test_leaving_nobody_leaves_the_server(peer, nobody):
+    assert decode(peer, {"type": "LEAVE", **nobody}) == [ask.Release(box="ana", name="")]
+    assert decode(peer, {"type": "OFFER", **nobody}) == []
 
 
 @pytest.mark.parametrize(
@@ -65,6 +76,7 @@ def test_leaving_nobody_leaves_the_server(peer):
         b'{"type":"OTHER","dst":"b"}',
         b'{"type":"OFFER"}',
         b'{"type":"OFFER","dst":7}',
+        b'{"type":"LEAVE","dst":[]}',
         b'{"type":["OFFER"],"dst":"b"}',
         b"[" * 5000,
     ],

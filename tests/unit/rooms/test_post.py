@@ -114,6 +114,21 @@ def test_who_wants_to_know_hears_once_that_its_letters_waited_in_vain(partition)
     assert not partition.rooms.waiting()
 
 
+def test_what_came_later_goes_with_the_first_that_is_late_so_its_sender_hears_once(partition):
+    """PeerJS's candidates come one by one; each `EXPIRE` is an error to its client's page."""
+    for _ in range(3):
+        partition.asks("ana", letter(kind="CANDIDATE", keep_ms=5000, notify=True))
+        partition.now += 1000
+    partition.asks("cid", letter(sender="c", keep_ms=5000, notify=True))
+    partition.now += 2000
+
+    assert heard(partition.take(c.Tick(app="")), "ana") == [says.LetterExpired(box="box", name="b", sender="a")]
+    partition.now += 3000
+    outputs = partition.take(c.Tick(app=""))
+    assert heard(outputs, "ana") == []
+    assert heard(outputs, "cid") == [says.LetterExpired(box="box", name="b", sender="c")]
+
+
 def test_only_so_many_letters_wait(partition):
     for _ in range(MOST_WAITING):
         partition.asks("ana", letter(keep_ms=5000))

@@ -15,8 +15,17 @@ from parley.protocol.nesting import too_deep
 EXPIRE_MS: Final = 5000
 """How long something waits for its peer (the server's `expire_timeout`)."""
 
-STEPS: Final[dict[str, ask.Step]] = {"OFFER": "offer", "ANSWER": "answer", "CANDIDATE": "candidate"}
-"""What waits for a peer that is not there."""
+RELAYED: Final[dict[str, ask.Step | None]] = {
+    "OFFER": "offer",
+    "ANSWER": "answer",
+    "CANDIDATE": "candidate",
+    "LEAVE": None,
+    "EXPIRE": None,
+}
+"""What one peer may say to another. A step of a negotiation waits for a peer that is not there."""
+
+NOBODY: Final = (None, "", 0)
+"""What JavaScript takes for no `dst`; 0 is `False`, too."""
 
 OPEN: Final = b'{"type":"OPEN"}'
 TAKEN: Final = b'{"type":"ID-TAKEN","payload":{"msg":"ID is taken"}}'
@@ -58,6 +67,7 @@ class PeerJs(Dialect):
     """The dialect."""
 
     name = "peerjs"
+    binary = True
     own = frozenset({"key", "id", "token", "version", "app"})
     user = "id"
 
@@ -120,11 +130,13 @@ class Peer:
             said = _Said() if too_deep(frame) else _said(frame)
         except (msgspec.MsgspecError, RecursionError, ValueError):
             return ()
-        if said.type == "LEAVE" and not said.dst:
-            return (ask.Release(box=self._id, name=""),)
-        if said.type not in (*STEPS, "LEAVE") or not isinstance(said.dst, str) or not _is_name(said.dst):
+        if not isinstance(said.type, str) or said.type not in RELAYED:
             return ()
-        step = STEPS.get(said.type)
+        if said.dst in NOBODY:
+            return (ask.Release(box=self._id, name=""),) if said.type == "LEAVE" else ()
+        if not isinstance(said.dst, str) or not _is_name(said.dst):
+            return ()
+        step = RELAYED[said.type]
         letter = ask.Letter(
             box=said.dst,
             name="",
