@@ -27,6 +27,7 @@ from parley.protocol.dialects import Dialect, Hello
 from parley.protocol.dialects.apigw import Workshop
 from parley.protocol.dialects.kvs import AWS_LONGEST, CHANNEL, CLIENT, Kinesis
 from parley.protocol.dialects.parley_v1 import ParleyV1
+from parley.protocol.dialects.y_webrtc import YWebrtc
 from parley.protocol.says import Attached
 
 NOW = 1_800_000_000.0
@@ -420,3 +421,20 @@ def test_no_frame_does_worse_than_be_refused(frame: bytes, dialect: Dialect) -> 
 )
 def test_no_object_does_worse_than_be_refused(frame: dict[str, object], dialect: Dialect) -> None:
     session(dialect=dialect).receive(msgspec.json.encode(frame), NOW, 0)
+
+
+def test_a_flood_of_frames_that_ask_for_nothing_is_a_flood() -> None:
+    of = session(dialect=YWebrtc(), rate=Rate(1, 1, 0.1))
+
+    assert receive(of, "junk") == receive(of, "junk") == []
+    (end,) = receive(of, "junk", NOW + 0.2)
+    assert isinstance(end, HangUp)
+
+
+def test_topics_that_are_not_granted_keep_nobody_from_the_others() -> None:
+    """A page subscribes to all its documents in one frame, and is told of none that it may not have."""
+    of = session(identity(rooms={"team-*": {"join"}}), YWebrtc())
+
+    actions = receive(of, '{"type":"subscribe","topics":["secret","team-a","other","team-b"]}')
+
+    assert [published([action]).request.room for action in actions] == ["team-a", "team-b"]  # type: ignore[union-attr]

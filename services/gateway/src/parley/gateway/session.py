@@ -270,7 +270,7 @@ class Session:
         except Misunderstood as misunderstood:
             return self._refused(RATE if not within else misunderstood, misunderstood.ref)
         if not within:
-            return self._refused(RATE, requests[0].ref)
+            return self._refused(RATE, requests[0].ref if requests else None)
         if self._answered and now > self._answered_until:
             self._answered.clear()
         actions: list[Action] = []
@@ -281,8 +281,10 @@ class Session:
             try:
                 actions += self._asked(request, now, place, trouble)
             except Refusal as refusal:
-                actions += self._refused(refusal, request.ref)
-                break
+                answer = self._refused(refusal, request.ref)
+                actions += answer
+                if answer:  # a frame has one; where nothing is said each request stands for itself
+                    break
         return actions
 
     def pinged(self, now: float) -> list[Action]:

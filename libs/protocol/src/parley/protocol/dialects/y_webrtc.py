@@ -39,6 +39,7 @@ class YWebrtc(Dialect):
 
     name = "y-webrtc"
     binary = True
+    crowds = True
     rooms = MAX_TOPICS
     own = frozenset({"token", "app"})
 
