@@ -83,7 +83,7 @@ TEMPLATE = """\
 		import to {management}
 	}}
 
-	@peerjs vars_regexp {{http.request.orig_uri}} ^(/[^?]*)?/peerjs/(id|peers)([/?]|$)
+	@peerjs vars_regexp {{http.request.orig_uri}} ^((/[^?]*)?/[^/?]+/(id|peers)|/peerjs)/?(\\?|$)
 	handle @peerjs {{
 		import to {management}
 	}}

@@ -20,6 +20,7 @@ from parley.gateway.lease import lease
 from parley.gateway.lives import Lives
 from parley.gateway.management import management
 from parley.gateway.origins import Origins
+from parley.gateway.peerjs import peerjs
 from parley.gateway.quotas import Quotas
 from parley.gateway.reception import Reception
 from parley.gateway.resume import ResumeTokens
@@ -104,6 +105,7 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
             dispatch(
                 inspection(writer.name, lives),
                 management(bus, ask, tokens, declared, origins, quotas, development=settings.development),
+                *peerjs(declared),
             )
         ),
         reading(bus, subjects.DELIVERIES, [subjects.deliveries(writer.name)], stored + 1) as reader,

@@ -3,6 +3,7 @@
 from parley.gateway.head import Request
 from parley.kit.identity import Identity
 from parley.kit.tokens import Tokens
+from parley.protocol.apps import DEFAULT
 from parley.protocol.dialects import Dialect, Hello
 from parley.protocol.dialects.parley_v1 import BEARER
 from parley.protocol.dialects.peerjs import PeerJs
@@ -10,9 +11,9 @@ from parley.protocol.dialects.peerjs import PeerJs
 
 async def identify(tokens: Tokens, request: Request, hello: Hello, app: str | None, dialect: Dialect) -> Identity:
     """Return who knocks, for which app; raise Refusal. *app* is what the request itself names, if it does."""
-    if isinstance(dialect, PeerJs) and app is not None:
+    if isinstance(dialect, PeerJs):  # the key is the app's and public, the token is PeerJS's own
         dialect.check(hello)
-        return Identity(app=app, direct=True)
+        return Identity(app=app or DEFAULT, direct=True)
     return await tokens.identify(token(request, hello.query), app)
 
 
