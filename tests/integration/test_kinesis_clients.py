@@ -13,7 +13,7 @@ import pytest_asyncio
 from botocore.config import Config
 from support.instance import REAL, Instance
 
-CLIENTS = Path(__file__).parents[1] / "clients" / "kinesis"
+CLIENTS = Path(__file__).parents[1] / "clients"
 KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # AWS's own, of its examples
 YAML = f"apps: {{shop: {{profile: kvs, accessKeys: {{{KEY}: {SECRET}}}}}}}"
 
@@ -39,18 +39,26 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[s
     await instance.stop()
 
 
-async def test_the_javascript_master_and_its_viewers_find_each_other(shop: dict[str, Any]) -> None:
+async def node(script: str, shop: dict[str, Any]) -> dict[str, Any]:
+    """Return what a program of one of the clients has seen."""
+    path = CLIENTS / script
     process = await asyncio.create_subprocess_exec(
-        *("node", "signaling.mjs"),
-        cwd=CLIENTS,
+        *("node", path.name),
+        cwd=path.parent,
         env={"PATH": os.environ["PATH"], "NODE_EXTRA_CA_CERTS": shop["rootCertificate"]},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    wanted = {"endpoint": shop["frontDoor"], "accessKeyId": KEY, "secretAccessKey": SECRET, "channel": "js"}
-    out, _ = await process.communicate(json.dumps(wanted).encode())
-    assert process.returncode == 0
-    seen = json.loads(out)
+    wanted = {"endpoint": shop["frontDoor"], "accessKeyId": KEY, "secretAccessKey": SECRET, "channel": path.stem}
+    out, trouble = await process.communicate(json.dumps(wanted).encode())
+    assert process.returncode == 0, trouble.decode()
+    seen: dict[str, Any] = json.loads(out)
+    return seen
+
+
+async def test_the_javascript_master_and_its_viewers_find_each_other(shop: dict[str, Any]) -> None:
+    seen = await node("kinesis/signaling.mjs", shop)
 
     def candidate(n: int, sender: str | None) -> list[Any]:
         return ["iceCandidate", {"candidate": f"candidate:{n} é", "sdpMid": "0", "sdpMLineIndex": 0}, sender]
@@ -79,6 +87,20 @@ async def test_the_javascript_master_and_its_viewers_find_each_other(shop: dict[
     assert [len(server["Uris"]) for server in seen["ice"]] == [2]
     assert (seen["ice"][0]["Ttl"], seen["ice"][0]["Username"].partition(":")[2]) == (300, "master")
     assert "403" in seen["forged"]
+
+
+async def test_the_javascript_sdk_of_before_asks_too_and_corrects_its_clock(shop: dict[str, Any]) -> None:
+    seen = await node("aws/kinesis.mjs", shop)
+
+    assert seen["created"]
+    assert [each["ResourceEndpoint"] for each in seen["endpoints"]] == [
+        shop["frontDoor"].replace("https", "wss"),
+        shop["frontDoor"],
+    ]
+    assert seen["ice"][0]["Username"].partition(":")[2] == "viewer-1"
+    assert seen["missing"] == ["ResourceNotFoundException", 404]
+    assert seen["forged"] == seen["skewed"] == ["InvalidSignatureException", 403]
+    assert seen["corrected"] == ["ResourceNotFoundException", 404]
 
 
 def test_boto3_asks_under_tls(shop: dict[str, Any]) -> None:
