@@ -7,7 +7,7 @@ NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 CODE := $(wildcard libs/*/src services/*/src) cli/src clients/python/src
 TYPED := $(CODE) tests $(wildcard benchmarks)
 SERVICES := gateway presence rooms history
-CLIENTS := tests/clients/aws tests/clients/kinesis
+CLIENTS := tests/clients/aws tests/clients/kinesis tests/clients/wscat
 JS := clients/js web tests/e2e $(CLIENTS)
 MEMBERS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml) cli/pyproject.toml \
 	clients/python/pyproject.toml
@@ -36,12 +36,12 @@ check: setup $(JS:%=%/node_modules/.package-lock.json) clients/js/dist/index.js 
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy $(TYPED)
-	@set -e; for part in $(JS); do echo "npm run check ($$part)"; (cd $$part && npm run --silent check); done
+	@set -e; for part in $(JS); do echo "npm run check ($$part)"; (cd $$part && npm run --silent --if-present check); done
 
 format: setup $(JS:%=%/node_modules/.package-lock.json) ## Put the code in its form, and repair what lint can
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
-	@set -e; for part in $(JS); do (cd $$part && npm run --silent fix); done
+	@set -e; for part in $(JS); do (cd $$part && npm run --silent --if-present fix); done
 
 schema: setup ## Write the JSON Schemas of what is said on the wire and the bus, and the page of settings
 	.venv/bin/python -m parley.protocol.schema
