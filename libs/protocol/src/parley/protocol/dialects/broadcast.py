@@ -13,7 +13,7 @@ from msgspec import Raw
 from parley.protocol import requests as ask
 from parley.protocol import says
 from parley.protocol.codes import ErrorCode, Refusal
-from parley.protocol.dialects import Frame, Hello, Personal
+from parley.protocol.dialects import Frame, Hello, Personal, name
 from parley.protocol.dialects.apigw import ApiGateway, Seat
 
 MEMBERS: Final = ("type", "data", "id")
@@ -31,6 +31,10 @@ class Crowd(ApiGateway):
     """What both have in common."""
 
     members = 0
+
+    def check(self, hello: Hello) -> None:
+        """Raise Refusal if the path, with a stage of the client's own, is too long to name a room."""
+        name(everybody(hello), "path")
 
     def opening(self, hello: Hello) -> Sequence[ask.ClientRequest]:
         """Be with everybody else."""

@@ -9,7 +9,7 @@ from parley.protocol.dialects.apigw import ApiGateway, Workshop
 from parley.protocol.dialects.apprtc import AppRtc
 from parley.protocol.dialects.broadcast import Broadcast, BroadcastText
 from parley.protocol.dialects.peerjs import PeerJs
-from parley.protocol.dialects.y_webrtc import YWebrtc
+from parley.protocol.dialects.y_webrtc import YWebrtc, YWebrtcOnApiGateway
 from parley.protocol.dialects.yown import Yown
 
 PROFILES: Final[dict[ProfileName, Callable[[App], Dialect]]] = {
@@ -19,7 +19,7 @@ PROFILES: Final[dict[ProfileName, Callable[[App], Dialect]]] = {
     "broadcast": Broadcast,
     "broadcast-text": BroadcastText,
     "apprtc": AppRtc,
-    "yjs-apigw": lambda _: YWebrtc(counts=False),
+    "yjs-apigw": lambda _: YWebrtcOnApiGateway(),
     "y-webrtc": lambda _: YWebrtc(),
     "kvs": ApiGateway,  # Kinesis' own clients are known by their query, at any path
     "peerjs": lambda app: PeerJs(app.key),

@@ -39,13 +39,9 @@ class YWebrtc(Dialect):
 
     name = "y-webrtc"
     binary = True
-    crowds = True
+    members = 0
     rooms = MAX_TOPICS
     own = frozenset({"token", "app"})
-
-    def __init__(self, *, counts: bool = True) -> None:
-        """*counts*: whether a publish tells how many hear it. The Lambda of the Yjs forum does not (4.4)."""
-        self._counts = counts
 
     def conversation(self, hello: Hello) -> "YWebrtc":  # noqa: ARG002 - the dialects' signature
         """Return the codec for a new connection."""
@@ -78,9 +74,7 @@ class YWebrtc(Dialect):
 
     def encode(self, say: says.ToClient, n: int) -> Frame | None:  # noqa: ARG002 - the dialects' signature
         """Write a publish as it came, with the number of its hearers; there are no words for anything else."""
-        if not isinstance(say, says.Published):
-            return None
-        return _counted(bytes(say.data), say.members) if self._counts else bytes(say.data)
+        return _counted(bytes(say.data), say.members) if isinstance(say, says.Published) else None
 
     def pong(self, ref: str | None, time: str, n: int) -> Frame:  # noqa: ARG002 - the dialects' signature
         """Answer a ping."""
@@ -88,6 +82,16 @@ class YWebrtc(Dialect):
 
     def refuse(self, refusal: Refusal, ref: str | None, connection: str, request: str) -> None:
         """Say nothing: the protocol has no errors."""
+
+
+class YWebrtcOnApiGateway(YWebrtc):
+    """As the Lambda of the Yjs forum has it (4.4): a publish goes on as it came, and API Gateway takes text alone."""
+
+    binary = False
+
+    def encode(self, say: says.ToClient, n: int) -> Frame | None:  # noqa: ARG002 - the dialects' signature
+        """Write a publish as it came."""
+        return bytes(say.data) if isinstance(say, says.Published) else None
 
 
 def _names(topics: Any) -> list[str]:
