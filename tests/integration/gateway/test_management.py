@@ -23,13 +23,13 @@ from support.eventually import eventually
 from parley.cli.embedded import Server
 from parley.gateway import management as m
 from parley.gateway import quotas as q
-from parley.gateway.flow import Rate
 from parley.gateway.origins import Origins
 from parley.gateway.quotas import Quotas
 from parley.gateway.sites import dispatch
 from parley.gateway.websocket import Limits
 from parley.kit.ask import asking
 from parley.kit.bus import Bus, nats_bus
+from parley.kit.flow import Rate
 from parley.kit.http import http
 from parley.kit.tokens import Tokens
 from parley.protocol import subjects

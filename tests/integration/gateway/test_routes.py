@@ -19,7 +19,7 @@ from support.eventually import eventually
 from support.gate import Gate
 
 from parley.gateway import quotas
-from parley.gateway.flow import Rate
+from parley.kit.flow import Rate
 from parley.gateway.integrations import ERROR_HEADER
 from parley.protocol import subjects
 

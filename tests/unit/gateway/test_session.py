@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.gateway.flow import Flow, Rate
 from parley.gateway.session import (
     AGE_SECONDS,
     IDLE_SECONDS,
@@ -18,6 +17,7 @@ from parley.gateway.session import (
     Say,
     Session,
 )
+from parley.kit.flow import Flow, Rate
 from parley.kit.identity import Identity
 from parley.protocol import ids
 from parley.protocol.apps import App

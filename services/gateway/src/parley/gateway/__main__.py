@@ -13,7 +13,6 @@ from parley.gateway.backend import serving
 from parley.gateway.channels import Channels
 from parley.gateway.connections import Connections
 from parley.gateway.deliveries import PER_MESSAGE, Deliveries
-from parley.gateway.flow import Rate
 from parley.gateway.ingress import Bounds, Ingress
 from parley.gateway.inspection import inspection
 from parley.gateway.lease import lease
@@ -35,6 +34,7 @@ from parley.kit.access import Access
 from parley.kit.apps import apps
 from parley.kit.ask import asking
 from parley.kit.bus import Bus, nats_bus
+from parley.kit.flow import Rate
 from parley.kit.http import http
 from parley.kit.lifecycle import background, run, until_signalled
 from parley.kit.probes import Probes, announce

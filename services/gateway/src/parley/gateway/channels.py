@@ -13,10 +13,10 @@ import msgspec
 import nats.errors
 
 from parley.gateway.backend import TurnedAway
-from parley.gateway.flow import Flow, Rate
 from parley.gateway.head import Request
 from parley.kit.access import Access
 from parley.kit.bus import Bus
+from parley.kit.flow import Flows, Rate
 from parley.kit.identity import Identity
 from parley.kit.sigv4 import BadSignature, Signed
 from parley.protocol import subjects
@@ -35,8 +35,6 @@ STRICT_VIEWERS: Final = 10
 CONNECTS: Final = Rate(per_second=3, burst=3)
 """How many may connect to a channel on AWS, as its master, and as viewers. Each gateway counts for itself."""
 
-MOST_FLOWS: Final = 10_000
-
 QUESTION: Final = subjects.question("rooms", "channel")
 
 _found: Final = msgspec.json.Decoder(ChannelFound | None)
@@ -49,7 +47,7 @@ class Channels:
         self._bus = bus
         self._apps = apps
         self._access = access
-        self._flows: dict[tuple[str, bool], Flow] = {}
+        self._connects = Flows(CONNECTS)  # by channel, for masters and for viewers
 
     async def admit(self, request: Request, hello: Hello) -> tuple[Identity, Dialect]:
         """Return who it is and what it speaks; raise TurnedAway with AWS's own answer, or Refusal."""
@@ -65,21 +63,12 @@ class Channels:
         if found is None:
             raise _away(404, "ResourceNotFoundException", f"There is no channel {channel}.")
         strict = self._apps.named(app).strict
-        if strict and not self._flow(channel, viewer).take(time()):
+        if strict and not self._connects.take((channel, viewer is None), time()):
             raise _away(400, "ClientLimitExceededException", f"{CONNECTS.per_second:.0f} may connect in a second.")
         if viewer is not None and found.viewers >= STRICT_VIEWERS and strict:
             raise _away(400, "ClientLimitExceededException", f"The channel has {found.viewers} viewers already.")
         grants = {channel: frozenset[str]({"join", "send"})}
         return Identity(app=app, direct=True, rooms=grants), _dialect(found.ttl, strict)
-
-    def _flow(self, channel: str, viewer: str | None) -> Flow:
-        """Return how many have connected to a channel of a strict app as its master, or as viewers."""
-        key = (channel, viewer is None)
-        flow = self._flows.pop(key, None) or Flow(CONNECTS, time())
-        self._flows[key] = flow
-        if len(self._flows) > MOST_FLOWS:
-            del self._flows[next(iter(self._flows))]  # the one that was unused for longest
-        return flow
 
     async def _find(self, sought: ChannelSought) -> ChannelFound | None:
         try:

@@ -10,8 +10,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from parley.gateway.flow import Flow, Rate
 from parley.gateway.websocket import Limits
+from parley.kit.flow import Flow, Rate
 from parley.protocol.apps import Apps
 
 FRAME_BYTES: Final = 32_768

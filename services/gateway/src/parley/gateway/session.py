@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from parley.gateway.flow import Flow, Rate
+from parley.kit.flow import Flow, Rate
 from parley.kit.identity import Identity
 from parley.protocol import clock
 from parley.protocol import requests as ask

@@ -16,6 +16,7 @@ from parley.rooms.api import rooms_api
 from parley.rooms.channels.answers import answering
 from parley.rooms.channels.api import beside, channels_api
 from parley.rooms.channels.calls import LONGEST_WAIT, Desk
+from parley.rooms.channels.paces import Paces
 from parley.rooms.settings import Settings
 from parley.rooms.store import store_of
 from parley.rooms.tables import ownership
@@ -26,7 +27,8 @@ async def main(settings: Settings) -> None:
     """Serve until told to stop."""
     tokens = Tokens(secret=settings.token_secret, jwks=settings.jwks, development=settings.development)
     relay = Relay(settings.stun_urls, settings.turn_urls, settings.turn_secret, int(settings.turn_ttl))
-    access = Access(apps(settings.apps, development=settings.development), development=settings.development)
+    declared = apps(settings.apps, development=settings.development)
+    access = Access(declared, development=settings.development)
     probes = Probes()
     async with (
         telemetry("rooms", settings.otlp_endpoint),
@@ -50,7 +52,9 @@ async def main(settings: Settings) -> None:
             probes.mounted(
                 beside(
                     rooms_api(db, ask, tokens, relay, development=settings.development),
-                    channels_api(Desk(db, relay, ask_patiently), access, development=settings.development),
+                    channels_api(
+                        Desk(db, relay, ask_patiently), access, Paces(declared), development=settings.development
+                    ),
                 )
             ),
             probes.ready({"nats": bus.check, "postgres": lambda: check(db), "partitions": owned.check}),

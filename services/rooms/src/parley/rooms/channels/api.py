@@ -26,6 +26,7 @@ from parley.kit.sigv4 import BadSignature, Signed
 from parley.kit.sigv4 import Fault as SignatureFault
 from parley.rooms.channels.calls import CALLS, Answer, Call, Desk
 from parley.rooms.channels.faults import Fault, invalid
+from parley.rooms.channels.paces import Paces
 from parley.rooms.channels.shapes import Shape
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,7 @@ _UNSIGNED = {
 """What AWS calls a signature that is not accepted; else InvalidSignatureException."""
 
 
-def channels_api(desk: Desk, access: Access, *, development: bool) -> App:
+def channels_api(desk: Desk, access: Access, paces: Paces, *, development: bool) -> App:
     """Return the app."""
 
     def route(path: str, shape: type[Shape], perform: Callable[[Call, Any], Awaitable[Answer]]) -> Route:
@@ -47,7 +48,9 @@ def channels_api(desk: Desk, access: Access, *, development: bool) -> App:
             try:
                 body = await request.body()
                 caller = access.by_headers(_signed(request, body))
-                return _answer(200, await perform(Call(desk, caller, _front_door(request)), _read(decoder, body)))
+                asked = _read(decoder, body)
+                paces.count(path, caller, asked)
+                return _answer(200, await perform(Call(desk, caller, _front_door(request)), asked))
             except BadSignature as bad:
                 return _refuse(Fault(_UNSIGNED.get(bad.fault, "InvalidSignatureException"), bad.message))
             except Fault as fault:

@@ -1,4 +1,6 @@
-"""How many frames a client may send: a token bucket, and what counts as a flood."""
+"""How many frames a client may send, or calls an app may make: a token bucket, and what counts as a flood."""
+
+from collections.abc import Hashable
 
 from msgspec import Struct
 
@@ -45,3 +47,20 @@ class Flow:
     def lasting(self) -> bool:
         """Whether the last refused frame was one of a flood that does not end."""
         return self._refused - self._began >= self._rate.flood_seconds
+
+
+class Flows:
+    """Buckets of one rate by key, made when they are needed; the one that was unused for longest is forgotten."""
+
+    def __init__(self, rate: Rate, most: int = 10_000) -> None:
+        self._rate = rate
+        self._most = most
+        self._flows: dict[Hashable, Flow] = {}
+
+    def take(self, key: Hashable, now: float) -> bool:
+        """Whether what happens to *key* at *now* is within the rate."""
+        flow = self._flows.pop(key, None) or Flow(self._rate, now)
+        self._flows[key] = flow
+        if len(self._flows) > self._most:
+            del self._flows[next(iter(self._flows))]
+        return flow.take(now)

@@ -1,6 +1,6 @@
 """How many frames a client may send."""
 
-from parley.gateway.flow import Flow, Rate
+from parley.kit.flow import Flow, Flows, Rate
 
 RATE = Rate(per_second=10, burst=20, flood_seconds=5)
 
@@ -43,3 +43,13 @@ def test_who_pauses_begins_anew() -> None:
             flow.take(second)
 
         assert not flow.lasting
+
+
+def test_of_many_keys_the_one_unused_for_longest_is_forgotten() -> None:
+    flows = Flows(Rate(per_second=1, burst=1), most=2)
+    for key in ("ana", "bob", "ana", "cid"):
+        flows.take(key, 0)
+
+    assert not flows.take("ana", 0)
+    assert not flows.take("cid", 0)
+    assert flows.take("bob", 0)  # anew
