@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
 from support.flat import flat
 from support.presence import HOME, Log, calling, closed, id_of, in_room, opened, set_to
 
@@ -144,6 +145,17 @@ def test_a_removal_takes_effect_in_its_own_app_alone() -> None:
 
     assert isinstance(ended, events.ConnectionClosed)
     assert (ended.reason, ended.code) == ("removed", 4504)
+
+
+def test_an_end_carries_the_code_that_the_socket_sees() -> None:
+    """Clients of other dialects than ours know no 4504."""
+    log = Log()
+    log.says(replace(opened(ANA), dialect="workshop"))
+
+    (ended,) = log.says(c.Remove(app="a", connection=ANA))
+
+    assert isinstance(ended, events.ConnectionClosed)
+    assert (ended.reason, ended.code) == ("removed", 1000)
 
 
 def test_a_lost_gateway_ends_what_cannot_resume_at_once_and_the_rest_after_the_grace() -> None:

@@ -20,7 +20,7 @@ from parley.kit.tokens import Tokens
 from parley.protocol import clock
 from parley.protocol.codes import CloseCode, Refusal
 from parley.protocol.commands import Reason
-from parley.protocol.dialects.parley_v1 import AnyGatewayFrame, ParleyV1, Welcome
+from parley.protocol.dialects.parley_v1 import AnyGatewayFrame, ParleyV1, Welcome, removal
 from parley.protocol.says import Attached, Close, Gone, Overtaken, Superseded, ToGateway
 
 log = structlog.get_logger(__name__)
@@ -172,7 +172,7 @@ class Lives:
             case Close(session=number):
                 connection = self._of_session(receiver, number)
                 if connection is not None:
-                    connection.hang_up(_code(connection, say), say.reason, ordered=say.reason)
+                    connection.hang_up(*_goodbye(connection, say), ordered=say.reason)
                 else:
                     self._end_now(receiver, number, say.reason)
             case Superseded(session=number):
@@ -324,7 +324,7 @@ class Lives:
             log.error("A connection's errand failed.", exc_info=error)
 
 
-def _code(connection: Connection, say: Close) -> int:
-    """Return what the socket is closed with: clients of other dialects than ours know no 4504 (protocols.md 1.7)."""
-    removed = say.code == CloseCode.REMOVED and not isinstance(connection.session.dialect, ParleyV1)
-    return CloseCode.NORMAL if removed else say.code
+def _goodbye(connection: Connection, say: Close) -> tuple[int, str]:
+    """Return what the socket is closed with; of a removed connection in the words of its dialect."""
+    code = removal(connection.session.dialect.name) if say.code == CloseCode.REMOVED else say.code
+    return code, "Connection Closed Normally" if code == CloseCode.NORMAL else say.reason

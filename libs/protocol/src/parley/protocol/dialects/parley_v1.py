@@ -202,6 +202,11 @@ def metadata(value: ask.Metadata | None) -> ask.Metadata | None:
     return value
 
 
+def removal(dialect: str) -> CloseCode:
+    """Return what a backend's word closes a socket with: clients of other dialects than ours know no 4504."""
+    return CloseCode.REMOVED if dialect == SUBPROTOCOL else CloseCode.NORMAL
+
+
 class ParleyV1(Dialect):
     """The dialect; its conversation remembers nothing, so one serves all connections."""
 
