@@ -16,6 +16,7 @@ from typing import Any
 
 from chaos.history import History, Kept
 from chaos.life import Life, Plain, Request, Stay, Stories
+from chaos.refusals import settle
 from chaos.violation import Key, Promise, Violation, key
 from chaos.world import Incarnation, World
 
@@ -23,7 +24,7 @@ from chaos.world import Incarnation, World
 def check(history: History) -> list[Violation]:
     """Return every promise that was broken, the clients' own complaints first."""
     case = Case(history)
-    found = [*case.world.complaints, *case.stories.complaints]
+    found = [*case.world.complaints, *case.stories.complaints, *case.refused_for_nothing]
     for promise in PROMISES:
         found += promise(case)
     return found
@@ -46,6 +47,7 @@ class Case:
         self.world = World(history.events)
         self.stories = Stories(history.records, history.grace, history.excused, self.world.who)
         self.lives = [life for life in self.stories.lives if life.dialect == "parley.v1"]
+        self.refused_for_nothing = list(settle(self.lives))
         self.workshop = [life for life in self.stories.lives if life.dialect != "parley.v1"]
         self.by_id = self.stories.by_id
         self.stays = {
@@ -157,7 +159,9 @@ def plain_words_are_heard(case: Case) -> Iterator[Violation]:
         for plain in life.plain:
             said = key(life.id, plain.frame.data)
             sure = _sure(life, plain)
-            if plain.refused or said is None or said in case.spoken or sure is None or plain.after is None:
+            if plain.refused or plain.outside or said is None or said in case.spoken:
+                continue
+            if sure is None or plain.after is None:
                 continue
             epoch, first = plain.after
             stay = sure[0]
@@ -200,6 +204,10 @@ def refused_words_are_not_heard(case: Case) -> Iterator[Violation]:
                 continue
             if said in case.spoken:
                 yield Violation("strangers", life.client, f"{said} was refused ({request.answer.code}), and heard")
+        for plain in life.plain:
+            said = key(life.id, plain.frame.data)
+            if plain.outside and said in case.spoken:
+                yield Violation("strangers", life.client, f"{said} was said to a room that it had left, and heard")
 
 
 def requests_are_answered(case: Case) -> Iterator[Violation]:

@@ -50,7 +50,27 @@ class Plain:
     after: "tuple[str, int] | None"
     """Where in the room's stream the client stood."""
     refused: bool = False
-    """The log took nothing at the time, and the client was told so."""
+    """The log took nothing at the time, and the client was told so (`refusals.settle`)."""
+    outside: bool = False
+    """It had asked to leave the room, and not to join again, so that nobody may hear this (`refusals.settle`)."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """That a gateway has refused something by itself."""
+
+    until: int
+    """How much had been said on the socket by then."""
+    place: int | None
+    """What of that it is about; None if it had no ref."""
+
+
+@dataclass
+class Socket:
+    """What was said on one of a connection's sockets, and what its gateway refused at once, in order."""
+
+    said: list[Request | Plain] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
 
 
 @dataclass
@@ -80,12 +100,14 @@ class Life:
     dialect: str
     room: str = ""
     """Of the workshop's."""
-    socket: int = 0
+    sockets: list[Socket] = field(default_factory=lambda: [Socket()])
     n: int = 0
     over: str = ""
     """Why it is; empty while it lasts."""
     requests: dict[str, Request] = field(default_factory=dict)
     plain: list[Plain] = field(default_factory=list)
+    not_member: list[int] = field(default_factory=list)
+    """Whenever it was told without a ref that it is no member: how much it had said."""
     stays: list[Stay] = field(default_factory=list)
     here: dict[str, Stay] = field(default_factory=dict)
     """The rooms that it is in."""
@@ -100,6 +122,11 @@ class Life:
     metadata: dict[str, Any] = field(default_factory=dict)
     broke: bool = False
     """Whether its last socket is gone."""
+
+    @property
+    def socket(self) -> int:
+        """Which of its sockets it has now."""
+        return len(self.sockets) - 1
 
     @property
     def lasts(self) -> bool:
@@ -207,7 +234,7 @@ class _Story:
             if life is None or life.over or life.id != came.connection:
                 self._complain("resume", f"was resumed as {came.connection}, and that is not who it was")
                 return
-            life.socket += 1
+            life.sockets.append(Socket())
             life.broke = False
             return
         if life is not None and life.lasts:
@@ -237,13 +264,15 @@ class _Story:
             if frame.action == "send" or life.dialect != "parley.v1":
                 stay = life.here.get(frame.room)
                 after = None if stay is None else (stay.epoch, stay.last)
-                life.plain.append(Plain(frame, life.said, life.socket, after))
+                plain = Plain(frame, life.said, life.socket, after)
+                life.plain.append(plain)
+                life.sockets[-1].said.append(plain)
             return
-        known = life.requests.get(frame.ref)
-        if known is None:
-            life.requests[frame.ref] = Request(frame, life.said, [life.socket])
-        else:
-            known.sockets.append(life.socket)
+        request = life.requests.get(frame.ref)
+        if request is None:
+            request = life.requests[frame.ref] = Request(frame, life.said, [])
+        request.sockets.append(life.socket)
+        life.sockets[-1].said.append(request)
 
     def _heard(self, life: Life, frame: Frame) -> None:  # noqa: C901, PLR0912 - one case for each type
         if frame.n:
@@ -282,12 +311,7 @@ class _Story:
     def _asked(self, life: Life, frame: Frame) -> Request | None:
         """Return what is answered, if it may be."""
         if frame.ref is None:
-            # Its socket hears of it at once, so it is about the last thing that was said and not refused yet.
-            plain = next((one for one in reversed(life.plain) if one.socket == life.socket and not one.refused), None)
-            if frame.code != "degraded" or plain is None:
-                self._complain("refusals", f"was refused without a ref: {frame.code}")
-            else:
-                plain.refused = True
+            self._without_ref(life, frame)
             return None
         request = life.requests.get(frame.ref)
         if request is None:
@@ -297,6 +321,25 @@ class _Story:
             return None
         return request
 
+    def _without_ref(self, life: Life, frame: Frame) -> None:
+        """Keep a refusal that does not say what it is about; that is known when the whole story is."""
+        socket = life.sockets[-1]
+        if frame.code == "degraded" and not frame.n:
+            socket.refused.append(Refusal(len(socket.said), None))
+        elif frame.code == "not_member" and frame.n:
+            life.not_member.append(life.said)
+        else:
+            self._complain("refusals", f"was refused without a ref: {frame.code}")
+
+    def _at_once(self, life: Life, request: Request) -> None:
+        """Keep that a gateway refused a request by itself."""
+        said = life.sockets[-1].said
+        place = next((at for at in reversed(range(len(said))) if said[at] is request), None)
+        if place is None:
+            self._complain("answers", f"was refused {request.frame.ref}, which it had not asked on this socket")
+        else:
+            life.sockets[-1].refused.append(Refusal(len(said), place))
+
     def _answer(self, life: Life, frame: Frame) -> None:
         request = self._asked(life, frame)
         if request is None:
@@ -304,6 +347,8 @@ class _Story:
         request.answer, request.answered_on = frame, life.socket
         if frame.n:
             self._in_order(life, request)
+        elif frame.type == "error":
+            self._at_once(life, request)
         if frame.type == "error":
             self._refused(life, request, frame.code)
             return

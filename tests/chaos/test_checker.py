@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from chaos.checker import check
 from chaos.history import AnyRecord, Came, Event, Frame, Heard, History, Member, Posted, Read, Said, Went
 from chaos.theatre import ROOM, Theatre
+from chaos.violation import Promise
 from msgspec.structs import replace
 
 
@@ -218,6 +220,38 @@ def old_picture(history: History) -> History:
     return replace(history, rest=replace(history.rest, present=(replace(first, availability="away"), *others)))
 
 
+def refused_without_ref(code: str, n: int = 0, *, lost: bool = False) -> Spoil:
+    """A word without ref is refused, and heard all the same."""
+
+    def spoil(history: History) -> History:
+        def change(changed: list[AnyRecord]) -> None:
+            at = next(at for at, one in enumerate(changed) if isinstance(one, Said) and one.frame.ref is None)
+            one = changed[at]
+            before = [one.frame.n for one in changed[:at] if isinstance(one, Heard) and one.client == "ana"]
+            refusal = Frame(type="error", code=code, n=max(before) + n if n else 0)
+            changed.insert(at + 1, Heard(client=one.client, at=one.at, frame=refusal))
+
+        return records(plain_word_lost(history) if lost else history, change)
+
+    return spoil
+
+
+def heard_from_outside(history: History) -> History:
+    """Cid, who has left, is heard."""
+    k = 999
+    at = heard(history, "ana", "member.left")[0]
+    n = max(one.frame.n for one in history.records[:at] if isinstance(one, Heard) and one.client == "bob")
+    said = Said(client="cid", at=1999.0, frame=Frame(action="send", room=ROOM, data={"by": "cid", "k": k}))
+    frame = Frame(type="message", n=n + 1000, room=ROOM, from_="CID", data={"by": "cid", "k": k})
+
+    def change(changed: list[AnyRecord]) -> None:
+        goes = next(at for at, one in enumerate(changed) if isinstance(one, Went) and one.client == "cid")
+        changed.insert(goes, said)
+        changed.append(Heard(client="bob", at=2000.0, frame=frame))
+
+    return records(history, change)
+
+
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "a message is lost": (without("cid", "message"), "no loss"),
     "the last message is lost": (without("bob", "message", -1), "no loss"),
@@ -250,6 +284,10 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "an answer to nobody": (reframed("ana", "ok", -1, ref="unheard"), "answers"),
     "answers are swapped": (swapped("bob", "ok", 1, 2), "order"),
     "a member is refused as none": (refused("not_member"), "refusals"),
+    "a member is refused as none, without a ref": (refused_without_ref("not_member", n=1, lost=True), "refusals"),
+    "a word without ref is refused for another reason": (refused_without_ref("internal", lost=True), "refusals"),
+    "a word without ref is refused, and heard": (refused_without_ref("degraded"), "refusals"),
+    "who has left is heard": (heard_from_outside, "strangers"),
     "a request breaks something": (refused("internal"), "refusals"),
     "a resume in time is refused": (not_resumed, "resume"),
     "a client is shut out": (evicted, "resume"),
@@ -340,3 +378,96 @@ def test_a_word_without_ref_that_was_refused_is_nobody_s_loss() -> None:
         changed.insert(said + 1, refusal)
 
     assert check(records(history, refuse)) == []
+
+
+class Held:
+    """Ana's frames are held, and taken together; then the log takes things again, and bob has to hear all."""
+
+    def __init__(self) -> None:
+        theatre = Theatre()
+        for client in ("ana", "bob"):
+            theatre.comes(client)
+            theatre.joins(client)
+        self._records = list(theatre.history.records)
+        self._history = theatre.history
+        self._k = 0
+        self._n = 1000
+
+    def says(self, ref: str | None = None, action: str = "send") -> int:
+        self._k += 1
+        data = {"by": "ana", "k": 500 + self._k} if action == "send" else None
+        frame = Frame(action=action, ref=ref, room=ROOM, data=data)
+        self._records.append(Said(client="ana", at=2000.0, frame=frame))
+        return 500 + self._k
+
+    def hears(self, client: str, **fields: object) -> None:
+        self._n += 1
+        frame = msgspec.convert({"n": self._n} | fields, Frame)
+        self._records.append(Heard(client=client, at=2001.0, frame=frame))
+
+    def bob_hears(self, k: int) -> None:
+        self.hears("bob", type="message", room=ROOM, **{"from": "ANA"}, data={"by": "ana", "k": k})
+
+    def refused(self, ref: str | None = None) -> None:
+        self.hears("ana", type="error", code="degraded", ref=ref, n=0)
+
+    @property
+    def found(self) -> set[Promise]:
+        """Which promises are broken, but for what rests on tables, which are as they were before all this."""
+        found = check(replace(self._history, records=tuple(self._records)))
+        return {violation.promise for violation in found} - {"rest", "events"}
+
+
+def test_of_words_refused_together_each_is_known_by_its_place() -> None:
+    held = Held()
+    held.says(ref="first")
+    held.says()  # lost, but refused
+    held.says(ref="second")
+    last = held.says()
+    held.says(ref="third")
+    held.refused("first")
+    held.refused()
+    held.refused("second")
+    held.bob_hears(last)
+    held.hears("ana", type="ok", ref="third")
+    held.bob_hears(505)
+    assert held.found == set()
+
+
+def test_what_is_lost_behind_words_that_were_refused_is_lost() -> None:
+    held = Held()
+    held.says(ref="first")
+    held.says()  # lost, but refused
+    held.says(ref="second")
+    held.says()  # lost
+    held.says(ref="third")
+    held.refused("first")
+    held.refused()
+    held.refused("second")
+    held.hears("ana", type="ok", ref="third")
+    held.bob_hears(505)
+    assert held.found == {"no loss"}
+
+
+def test_whose_joining_is_refused_while_it_leaves_speaks_from_outside() -> None:
+    """It takes itself for a member until it is told that it has left, and is told then that it is none."""
+    held = Held()
+    held.says(ref="leave", action="leave")
+    held.says(ref="join", action="join")
+    held.refused("join")
+    held.says()
+    held.hears("ana", type="ok", ref="leave")
+    held.hears("ana", type="error", code="not_member")
+    held.hears("bob", type="member.left", room=ROOM, position=3, connectionId="ANA", reason="left")
+    assert held.found - {"one left for every joined"} == set()
+
+
+def test_who_has_asked_to_join_again_is_no_stranger() -> None:
+    held = Held()
+    held.says(ref="leave", action="leave")
+    held.says(ref="join", action="join")
+    held.says()
+    held.hears("ana", type="ok", ref="leave")
+    held.hears("ana", type="error", code="not_member")
+    held.hears("ana", type="ok", ref="join", room=ROOM, epoch="e", position=4)
+    assert "refusals" in held.found
