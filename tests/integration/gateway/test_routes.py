@@ -16,12 +16,18 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from nats.aio.msg import Msg
 from support.eventually import eventually
+from support.function import function
 from support.gate import Gate
+from support.otlp import OtlpReceiver
+from support.sockets import CLOSE, PING, PONG, Raw, handshake
 
-from parley.gateway import quotas
-from parley.kit.flow import Rate
+from parley.gateway import quotas, session
 from parley.gateway.integrations import ERROR_HEADER
-from parley.protocol import subjects
+from parley.kit.flow import Rate
+from parley.kit.telemetry import telemetry
+from parley.protocol import says, subjects
+from parley.protocol.codes import CloseCode
+from parley.protocol.commands import Closed, Opened
 
 Handler = Callable[[dict[str, Any]], Any]
 
@@ -318,7 +324,8 @@ def http_function() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
     class Answers(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            events.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            events.append({**event, "traceparent": self.headers["traceparent"]})
             answer = b'{"statusCode":200,"body":"over http"}'
             self.send_response(500 if "fail" in events[-1]["body"] else 200)
             self.send_header("Content-Length", str(len(answer)))
@@ -343,6 +350,148 @@ async def test_http_integrations_are_posted_to(shop, http_function):
         await client.say({"action": "fail"})
         assert (await client.hear())["message"] == "Internal server error"
     assert events[0]["requestContext"]["routeKey"] == "$default"
+
+
+async def says_nothing(gate: Gate, raw: Raw) -> None:
+    raw.frame(CLOSE)
+
+
+async def says_a_code(gate: Gate, raw: Raw) -> None:
+    raw.frame(CLOSE, (4321).to_bytes(2) + b"enough")
+
+
+async def breaks(gate: Gate, raw: Raw) -> None:
+    raw.hang_up()
+
+
+async def is_deleted(gate: Gate, raw: Raw) -> None:
+    (opened,) = await gate.logged(Opened)
+    await gate.tell(says.Close(session=1, code=CloseCode.REMOVED, reason="removed"), opened.connection)
+    assert await raw.read_frame() == (CLOSE, (1000).to_bytes(2) + b"Connection Closed Normally")
+
+
+async def is_idle(gate: Gate, raw: Raw) -> None:
+    while (seen := await raw.read_frame())[0] == PING:
+        raw.frame(PONG)  # is no message
+    assert seen == (CLOSE, (1001).to_bytes(2) + b"Going away")
+
+
+class TestDisconnect:
+    """What `$disconnect` and the log are told of a socket's end, by who ended it."""
+
+    @pytest.mark.parametrize(
+        ("ends", "code", "reason"),
+        [
+            (says_nothing, 1005, "Client-side close frame status not set"),
+            (says_a_code, 4321, "enough"),
+            (breaks, 1006, ""),
+            (is_deleted, 1000, "Connection Closed Normally"),
+            (is_idle, 1001, "Going away"),
+        ],
+    )
+    async def test_both_are_told_what_the_socket_saw(self, shop, monkeypatch, ends, code, reason):
+        monkeypatch.setattr(session, "IDLE_SECONDS", 0.5 if ends is is_idle else 600)
+        async with shop({"$disconnect": {"nats": True}}, strict=True, heartbeat_seconds=0.2) as (gate, functions):
+            await functions.serve("$disconnect", lambda _: {})
+            raw = await Raw.connect(gate.server.port)
+            assert b" 101 " in await raw.upgrade("/shop")
+            await ends(gate, raw)
+            await eventually(lambda: None if functions.events else "it has not been told", 10)
+            (closed,) = await gate.logged(Closed)
+            raw.hang_up()
+
+        (event,) = functions.events
+        about = event["requestContext"]
+        assert (about["disconnectStatusCode"], about["disconnectReason"], closed.code) == (code, reason, code)
+
+    async def test_a_gateway_that_ends_tells_it_first(self, shop):
+        async def slow(_: dict[str, Any]) -> dict[str, Any]:
+            await asyncio.sleep(0.2)  # the gateway has nothing else left to wait for
+            answered.append(1)
+            return {}
+
+        answered: list[int] = []
+        async with shop({"$disconnect": {"nats": True}}) as (gate, functions):
+            await functions.serve("$disconnect", slow)
+            guests = [await Raw.connect(gate.server.port) for _ in range(20)]
+            for raw in guests:
+                assert b" 101 " in await raw.upgrade("/shop")
+            await gate.logged(Opened, 20)
+        for raw in guests:
+            raw.hang_up()
+
+        assert len(answered) == 20
+        assert {event["requestContext"]["disconnectStatusCode"] for event in functions.events} == {1012}
+
+    @pytest.mark.parametrize("ends", ["client", "gateway"])
+    async def test_who_ends_while_connect_is_asked_is_told_of_as_well(self, shop, ends):
+        async def slow(_: dict[str, Any]) -> dict[str, Any]:
+            await left.wait()
+            return {}
+
+        left = asyncio.Event()
+        async with shop() as (gate, functions):
+            await functions.serve("$connect", slow)
+            await functions.serve("$disconnect", lambda _: {})
+            raw = await Raw.connect(gate.server.port)
+            raw.write(handshake("/shop"))
+            await eventually(lambda: None if functions.events else "nobody is asked", 10)
+            if ends == "client":
+                raw.hang_up()
+                left.set()
+                await eventually(lambda: None if len(functions.events) == 2 else "it has not been told", 10)
+        raw.hang_up()
+        left.set()
+
+        connect, gone = (event["requestContext"] for event in functions.events)
+        assert (gone["eventType"], gone["disconnectStatusCode"]) == ("DISCONNECT", 1006)
+        assert gone["connectionId"] == connect["connectionId"]
+
+
+class TestTraces:
+    """One trace has the client's frame, the gateway's call and what the call started."""
+
+    async def test_over_nats_to_a_function(self, shop, nats_url, tmp_path, monkeypatch):
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        (tmp_path / "app.py").write_text("def handler(event, context):\n    return {}\n")
+        with OtlpReceiver() as receiver:
+            environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "50"}
+            async with (
+                telemetry("gateway", receiver.endpoint),
+                shop({"sendMsg": {"nats": True}}) as (gate, _),
+                function(nats_url, tmp_path, "app:handler", "--app", "shop", environ=environ),
+            ):
+                client = await gate.workshop("/shop")
+                for _ in range(2):
+                    await client.say('{"action":"sendMsg"}')
+                served = "process parley.route.{app}.{route}"
+                await eventually(
+                    lambda: None if len(receiver.named(served)) == len(receiver.named("frame")) == 2 else "too few", 30
+                )
+
+        frames = receiver.named("frame")
+        for frame in frames:
+            spans = {span.name: span for span in receiver.traces[frame.trace_id]}
+            call, process = spans["invoke parley.route.{app}.{route}"], spans[served]
+            assert (frame.parent_id, call.parent_id, process.parent_id) == ("", frame.span_id, call.span_id)
+            assert (frame.kind, call.kind) == ("server", "client")
+            assert (frame.service, process.service) == ("parley-gateway", "parley-function")
+            assert frame.attributes == {"parley.app": "shop", "parley.route": "sendMsg"}
+        assert len({frame.trace_id for frame in frames}) == 2
+
+    async def test_over_http(self, shop, http_function, monkeypatch):
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        url, events = http_function
+        with OtlpReceiver() as receiver:
+            async with telemetry("gateway", receiver.endpoint), shop({"$default": {"http": url}}) as (gate, _):
+                client = await gate.workshop("/shop")
+                await client.say("x")
+                await eventually(lambda: None if receiver.named("frame") else "there is no span", 10)
+
+        (frame,) = receiver.named("frame")
+        (call,) = receiver.named(f"invoke {url}")
+        assert (call.trace_id, call.parent_id) == (frame.trace_id, frame.span_id)
+        assert events[0]["traceparent"].split("-")[1:3] == [call.trace_id, call.span_id]
 
 
 class TestStrict:

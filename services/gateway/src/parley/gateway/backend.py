@@ -19,10 +19,11 @@ from msgspec.structs import replace
 
 from parley.gateway.integrations import AUTHORIZER, Failed, Integrations, TimedOut, integrations
 from parley.gateway.session import Call
+from parley.kit import telemetry
 from parley.kit.bus import Bus
 from parley.protocol import proxy
 from parley.protocol.apps import App, Apps, Authorizer, Integration
-from parley.protocol.codes import ErrorCode
+from parley.protocol.codes import CloseCode, ErrorCode
 from parley.protocol.dialects import Frame
 from parley.protocol.dialects.apigw import CONNECT, DISCONNECT, error_frame, failure_frame
 from parley.protocol.policy import Granted, granted
@@ -41,7 +42,6 @@ BAD_GATEWAY: Final = 502
 FAREWELL_SECONDS: Final = 2.0
 """For routes to be told, when the gateway ends, what was said last."""
 
-NO_STATUS: Final = 1005
 UNSAID: Final = "Client-side close frame status not set"
 
 Say = Callable[[Frame], None]
@@ -72,7 +72,9 @@ class Backends:
     async def done(self, within: float) -> None:
         """Return once all that was said has been answered, or after a while."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within)
+            _, late = await asyncio.wait(self._tasks, timeout=within)
+            if late:
+                log.warning("Routes have not answered before the gateway ended.", connections=len(late))
 
 
 @asynccontextmanager
@@ -84,6 +86,12 @@ async def serving(bus: Bus, apps: Apps) -> AsyncIterator[Backends]:
             yield backends
         finally:
             await backends.done(FAREWELL_SECONDS)
+
+
+class _Said(Struct, frozen=True):
+    call: Call
+    span: telemetry.Span
+    """Of the frame, from its arrival to the end of its call."""
 
 
 class _End(Struct, frozen=True):
@@ -101,7 +109,7 @@ class Backend:
         self._app = app
         self._caller = caller
         self._handshake = handshake
-        self._line: deque[Call | _End] = deque()
+        self._line: deque[_Said | _End] = deque()
         self._working = False
         self.say: Say = _nobody
         """Writes a frame to the client, as long as there is one."""
@@ -134,6 +142,9 @@ class Backend:
         event = proxy.connect(self._caller, self._handshake, _request_id(), _now())
         try:
             result = proxy.result(await self._call(CONNECT, route, event))
+        except asyncio.CancelledError:  # nobody waits any more, and whoever was asked may have noted the connection
+            self.closed(CloseCode.ABNORMAL, "")
+            raise
         except (Failed, proxy.Malformed) as wrong:
             log.warning("A $connect has failed.", app=self._caller.api, why=str(wrong))
             raise TurnedAway(BAD_GATEWAY, "Internal server error") from None
@@ -149,15 +160,16 @@ class Backend:
         if len(self._line) >= MOST_WAITING:
             self.say(error_frame(ErrorCode.RATE_LIMITED, self._caller.connection, _request_id()))
         else:
-            self._put(call)
+            attributes = {"parley.app": self._caller.api, "parley.route": call.route}
+            self._put(_Said(call, telemetry.span("frame", kind="server", attributes=attributes)))
 
     def closed(self, code: int, reason: str) -> None:
         """Tell ``$disconnect``, if the app has it, after all else; what comes back is for nobody."""
         self.say = _nobody
         if DISCONNECT in self._app.routes:
-            self._put(_End(code, reason or (UNSAID if code == NO_STATUS else "")))
+            self._put(_End(code, reason or (UNSAID if code == CloseCode.NO_STATUS else "")))
 
-    def _put(self, what: Call | _End) -> None:
+    def _put(self, what: _Said | _End) -> None:
         self._line.append(what)
         if not self._working:
             self._working = True
@@ -170,7 +182,8 @@ class Backend:
                 if isinstance(what, _End):
                     await self._disconnect(what)
                 else:
-                    await self._answer(what)
+                    with what.span:
+                        await self._answer(what.call)
         finally:
             self._working = False
 
