@@ -8,6 +8,7 @@ from support.gate import Client, Gate
 
 from parley.kit import tokens
 from parley.protocol.commands import Opened
+from parley.protocol.ids import home_of
 
 SECRET = "s" * 40
 PRODUCTION = {"mode": "production", "token_secret": SECRET}
@@ -137,3 +138,18 @@ async def test_a_query_that_cannot_be_kept_is_refused(nats_url: str, query: str)
             await gate.workshop(f"/?{query}")
 
         assert refused.value.response.status_code == 400
+
+
+async def test_a_device_of_yown_s_is_the_same_whosever_it_is_and_of_others_it_is_not(nats_url: str) -> None:
+    async with Gate(nats_url, token_secret=SECRET) as gate:
+        for app in ("yown", "workshop"):
+            for subject in ("ana", "eve"):
+                await gate.workshop(f"/{app}?deviceId=d&token={token(app=app, subject=subject)}")
+
+        opened = await gate.logged(Opened, 4)
+
+        of = {app: [command for command in opened if command.app == app] for app in ("yown", "workshop")}
+        assert [command.subject for command in of["yown"]] == [None, None]
+        assert len({home_of(command.connection, 16) for command in of["yown"]}) == 1
+        assert {command.subject for command in of["workshop"]} == {"ana", "eve"}
+        assert {command.profile.user_id for command in opened} == {"ana", "eve"}
