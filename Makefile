@@ -7,7 +7,7 @@ NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 CODE := $(wildcard libs/*/src services/*/src) cli/src clients/python/src
 TYPED := $(CODE) tests $(wildcard benchmarks)
 SERVICES := gateway presence rooms history
-CLIENTS := tests/clients/aws tests/clients/kinesis tests/clients/wscat
+CLIENTS := tests/clients/aws tests/clients/kinesis tests/clients/wscat tests/clients/y-webrtc tests/clients/peerjs
 JS := clients/js web tests/e2e $(CLIENTS)
 MEMBERS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml) cli/pyproject.toml \
 	clients/python/pyproject.toml

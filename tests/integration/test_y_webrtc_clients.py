@@ -1,0 +1,39 @@
+"""npm's y-webrtc, unmodified: two processes write one document, over real data channels that Parley helped them to."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from support.instance import Instance
+
+CLIENTS = Path(__file__).parents[1] / "clients" / "y-webrtc"
+SECONDS = 60
+
+
+async def writes(parley: Instance, *words: str) -> asyncio.subprocess.Process:
+    signaling = parley.url.replace("http", "ws", 1) + "/y-webrtc"
+    return await asyncio.create_subprocess_exec(
+        *("node", "sync.mjs", signaling, *words),
+        cwd=CLIENTS,
+        env={"PATH": os.environ["PATH"]},
+        stdin=asyncio.subprocess.PIPE,  # each stays until it ends
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize("password", [[], ["a secret of two"]], ids=["open", "with a password"])
+async def test_two_processes_write_one_document(parley: Instance, password: list[str]) -> None:
+    room = f"a document, {uuid4()}"
+    both = [await writes(parley, room, "ana", "ben", *password), await writes(parley, room, "ben", "ana", *password)]
+    try:
+        async with asyncio.timeout(SECONDS):
+            said = [await each.stdout.readline() for each in both if each.stdout]
+    finally:
+        for each in both:
+            each.kill()
+            await each.wait()
+
+    assert [json.loads(line) for line in said] == [{"names": ["ana", "ben"], "peers": 1}] * 2
