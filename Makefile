@@ -57,7 +57,7 @@ chaos: setup ## Hurt a cluster under load for some minutes, and check all promis
 	PYTHONPATH=tests .venv/bin/python -m chaos $(ARGS)
 	.venv/bin/pytest tests/chaos -m chaos
 
-conformance: setup web $(CLIENTS:%=%/node_modules/.package-lock.json) ## Run every client program there is against Parley, the heavy ones too
+conformance: setup web tests/e2e/node_modules/.package-lock.json $(CLIENTS:%=%/node_modules/.package-lock.json) ## Run every client program there is against Parley, the heavy ones too
 	.venv/bin/pytest tests/conformance $(ARGS)
 	.venv/bin/pytest tests -m conformance $(ARGS)
 
