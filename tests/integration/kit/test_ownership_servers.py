@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from nats.js.api import DiscardPolicy
 from nats.js.errors import KeyNotFoundError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from structlog.testing import capture_logs
 from support import ledger
 from support.eventually import eventually
 from support.replicas import Replicas, equals_an_undisturbed_run, post, put, until_sent
@@ -26,6 +27,7 @@ from parley.kit.bus import Bus, nats_bus
 from parley.kit.checkpoints import Checkpoints
 from parley.kit.db import database
 from parley.kit.partitions import Owned, partitions
+from parley.kit.reader import Reader
 from parley.kit.state import Changes, State
 from parley.kit.writer import Writer, writing
 from parley.protocol import subjects
@@ -207,6 +209,48 @@ async def test_an_owner_that_has_not_heard_for_long_that_it_is_one_says_nothing(
             return None if await said() == 1 else "nothing is said"
 
         await eventually(has_said)
+
+
+async def test_an_owner_that_slept_while_the_log_was_purged_says_nothing(
+    bus: Bus, db: AsyncEngine, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another has read and checkpointed what it has not: behind such a gap, it would make things up."""
+    opens, asleep, awake = Reader._open, list[Reader](), asyncio.Event()
+
+    async def sleeps(self: Reader) -> Any:
+        asleep.append(self)
+        await awake.wait()
+        return await opens(self)
+
+    async def fails(*_: object) -> None:
+        raise OSError("PostgreSQL is away for the keeper alone")
+
+    async def has_said(count: int) -> str | None:
+        said = len(await Replicas(bus, db, "", "", Path()).read("EVENTS", ">"))
+        return None if said == count else f"{said} things are said"
+
+    async with owning(bus, db):
+        await put(writer, 1, post("room", "ana", "1"))
+        await eventually(lambda: written(db, 1))
+        with monkeypatch.context() as patch, capture_logs() as logged:
+            patch.setattr(ownership, "renew", fails)
+            patch.setattr(owner, "LEASE_SECONDS", 0.0)
+            patch.setattr(Reader, "_open", sleeps)
+            bus.reconnects += 1  # so that all begin to read again
+            await eventually(lambda: None if len(asleep) == ledger.COUNT else "somebody reads")
+            await put(writer, 1, post("room", "ana", "2"))
+            last = (await bus.js.stream_info(subjects.INGRESS)).state.last_seq
+            table = ledger.tables.partitions
+            async with db.begin() as connection:
+                taken = sa.update(table).where(table.c.partition == 1)
+                await connection.execute(taken.values(owner="another", fence=table.c.fence + 1, cursor=last))
+            await bus.js.purge_stream(subjects.INGRESS, seq=last + 1)
+            await put(writer, 1, post("room", "ana", "3"))
+            awake.set()
+            await eventually(lambda: None if any("purged" in one["event"] for one in logged) else "it has not noticed")
+            assert await has_said(1) is None
+
+        await eventually(lambda: has_said(2), within=10)  # by whoever owns it next
 
 
 async def test_a_stream_that_is_full_holds_an_owner_up_and_does_not_end_it(

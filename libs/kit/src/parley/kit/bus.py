@@ -16,6 +16,7 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js.api import StreamInfo
 from nats.js.errors import APIError
 
 from parley.kit.lifecycle import CannotStart
@@ -187,16 +188,22 @@ class Bus:
 
     async def created(self, stream: str) -> str:
         """Return when *stream* was created, which names this incarnation of it; wait for NATS to know."""
+        created = (await self._info(stream)).created
+        assert created is not None
+        return created.isoformat()
+
+    async def first(self, stream: str) -> int:
+        """Return where *stream* begins, with what is not purged; wait for NATS to know."""
+        return (await self._info(stream)).state.first_seq
+
+    async def _info(self, stream: str) -> StreamInfo:
         for pause in pauses():
             await self.connected.wait()
             try:
-                info = await self.js.stream_info(stream)
+                return await self.js.stream_info(stream)
             except (nats.errors.Error, APIError, TimeoutError) as error:
                 _log.debug("NATS does not know the stream yet", stream=stream, error=repr(error))
                 await asyncio.sleep(pause)
-            else:
-                assert info.created is not None
-                return info.created.isoformat()
         raise AssertionError
 
     async def _land(self, flight: _Flight) -> None:

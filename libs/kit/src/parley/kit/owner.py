@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from parley.kit.bus import Bus, LogFullError, Message
-from parley.kit.ownership import Claim, Progress
+from parley.kit.ownership import LEASE_SECONDS, Claim, Progress
 from parley.kit.reader import Reader, StreamReplacedError, reading
 from parley.kit.rounds import Round, Rules
 from parley.kit.state import Changes, State
@@ -117,9 +117,9 @@ class Owner:
         if self._task is not None:
             self._task.cancel()
 
-    def renewed(self) -> None:
-        """The partition is ours for another while."""
-        self._renewed = self._loop.time()
+    def renewed(self, at: float) -> None:
+        """The partition is ours for another while; we asked for it *at* that time, and may have slept since."""
+        self._renewed = at
         self._news.set()
 
     def snapshot(self) -> Snapshot | None:
@@ -148,6 +148,7 @@ class Owner:
             while not self._stopping:
                 await self._is_saved_enough()
                 entries = await reader.next()
+                await self._is_whole(rules)
                 self._begin()
                 for round_ in rules.rounds(entries):
                     await self._say(round_)
@@ -204,6 +205,19 @@ class Owner:
     async def _is_saved_enough(self) -> None:
         """Wait while too much is not checkpointed, which is possible only at rest."""
         await self._bound(lambda: self._unsaved_since or self._dirty_since or self._loop.time())
+
+    async def _is_whole(self, rules: Rules) -> None:
+        """
+        Wait for the end if the log has a gap behind what we have read: another has checkpointed that, and it is purged.
+
+        Who slept past its lease does not know yet that the partition is another's. To say what that one says does no
+        harm, but what comes behind a gap would be reduced without what was there.
+        """
+        if self._loop.time() - self._renewed < LEASE_SECONDS:
+            return
+        if await self._bus.first(subjects.INGRESS) > rules.cursor + 1:
+            _log.warning("the log is purged further than we have read: another owns this", partition=self.partition)
+            await self._loop.create_future()  # we are told to forget it as soon as PostgreSQL is asked
 
     async def _bound(self, since: Callable[[], float]) -> None:
         while self._loop.time() - since() >= BOUND_SECONDS:

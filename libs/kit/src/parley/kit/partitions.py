@@ -130,6 +130,7 @@ class Owned:
     async def _tend(self) -> float:
         """Do what is to be done now, and return how long it may rest then."""
         began = self._owners.copy()
+        asked = asyncio.get_running_loop().time()
         async with asyncio.timeout(_STATEMENT_SECONDS), self.checkpoints.rows, self._db.begin() as connection:
             fences = await ownership.renew(connection, self._tables, self.name)
             spread = await ownership.standing(connection, self._tables, self.name)
@@ -147,11 +148,11 @@ class Owned:
                 await ownership.give_back(connection, self._tables, unknown)
         for partition, owner in began.items():
             if fences.get(partition) == owner.fence:
-                owner.renewed()
+                owner.renewed(asked)
             elif partition not in self._leaving:
                 self._lose(owner)
         for claim in claimed:
-            self._own(claim)
+            self._own(claim, asked)
         self._free = spread.free - len(claimed)
         excess = len(self._owners) - len(self._leaving) - share
         if excess > 0:
@@ -165,9 +166,10 @@ class Owned:
         """Return the owners who are neither lost nor about to hand over."""
         return [owner for partition, owner in self._owners.items() if partition not in self._leaving]
 
-    def _own(self, claim: ownership.Claim) -> None:
+    def _own(self, claim: ownership.Claim, asked: float) -> None:
         _log.info("claimed", partition=claim.partition, fence=claim.fence, cursor=claim.cursor)
         owner = Owner(self._bus, self._writer, self._service, self._classes, claim)
+        owner.renewed(asked)
         self._owners[claim.partition] = owner
         task = self._group.create_task(self._live(owner), name=f"own partition {claim.partition}")
         self._tasks[claim.partition] = task
