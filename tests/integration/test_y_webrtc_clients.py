@@ -13,8 +13,8 @@ CLIENTS = Path(__file__).parents[1] / "clients" / "y-webrtc"
 SECONDS = 60
 
 
-async def writes(parley: Instance, *words: str) -> asyncio.subprocess.Process:
-    signaling = parley.url.replace("http", "ws", 1) + "/y-webrtc"
+async def writes(parley: Instance, path: str, *words: str) -> asyncio.subprocess.Process:
+    signaling = parley.url.replace("http", "ws", 1) + path
     return await asyncio.create_subprocess_exec(
         *("node", "sync.mjs", signaling, *words),
         cwd=CLIENTS,
@@ -24,10 +24,14 @@ async def writes(parley: Instance, *words: str) -> asyncio.subprocess.Process:
     )
 
 
-@pytest.mark.parametrize("password", [[], ["a secret of two"]], ids=["open", "with a password"])
-async def test_two_processes_write_one_document(parley: Instance, password: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("path", "password"),
+    [("/y-webrtc", []), ("/y-webrtc", ["a secret of two"]), ("/yjs-apigw/prod", [])],
+    ids=["open", "with a password", "as behind API Gateway"],
+)
+async def test_two_processes_write_one_document(parley: Instance, path: str, password: list[str]) -> None:
     room = f"a document, {uuid4()}"
-    both = [await writes(parley, room, "ana", "ben", *password), await writes(parley, room, "ben", "ana", *password)]
+    both = [await writes(parley, path, room, *names, *password) for names in (("ana", "ben"), ("ben", "ana"))]
     try:
         async with asyncio.timeout(SECONDS):
             said = [await each.stdout.readline() for each in both if each.stdout]
