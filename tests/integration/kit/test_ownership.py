@@ -20,8 +20,6 @@ from parley.kit.partitions import partitions
 from parley.kit.streams import Sizes
 from parley.protocol import subjects
 
-TAKEOVER_MS = 4000
-
 
 @pytest.fixture
 def sizes() -> Sizes:
@@ -54,9 +52,7 @@ async def killed_at(fault: str, replicas: Replicas, others: int) -> None:
         await replicas.spread(*([0, 4] if others == 1 else [0, 2, 2]))
         await until_sent(replicas, 200)
 
-    silence = await equals_an_undisturbed_run(replicas)
-
-    assert 2000 < silence < TAKEOVER_MS
+    await equals_an_undisturbed_run(replicas)
 
 
 class OwnershipContract:
@@ -64,9 +60,35 @@ class OwnershipContract:
 
     async def test_an_owner_killed_between_publishing_and_checkpoint_is_replaced(self, replicas: Replicas) -> None:
         """Nothing is lost or doubled, though the successor says some of it again."""
-        await killed_at("published", replicas, others=2)
+        await killed_at("published", replicas, others=1)
 
         assert (await happened(replicas)).repeated > 0
+
+
+class TestOneNode(OwnershipContract):
+    """A single nats-server; the rest of the contract, in which NATS has no part, is proved here alone."""
+
+    async def test_replicas_share_and_hand_over_without_waiting_for_a_lease(self, replicas: Replicas) -> None:
+        first = await replicas.start()
+        async with replicas.traffic():
+            await replicas.spread(4)
+            second = await replicas.start()
+            await replicas.spread(2, 2)
+            await replicas.start()
+            await replicas.spread(2, 1, 1)
+            first.signal(signal.SIGTERM)
+            assert await first.ended() == 0, first.errors
+            assert first.said[0] not in await replicas.named()
+            await replicas.spread(0, 2, 2)
+            second.signal(signal.SIGTERM)
+            assert await second.ended() == 0, second.errors
+            assert second.said[0] not in await replicas.named()
+            await replicas.spread(0, 0, 4)
+            await until_sent(replicas, 100)
+
+        await equals_an_undisturbed_run(replicas)
+
+        assert [line for child in replicas.children for line in child.logged if line["event"] == "lost"] == []
 
     async def test_a_paused_owner_that_wakes_up_changes_nothing(self, replicas: Replicas) -> None:
         sleeper = await replicas.start()
@@ -86,31 +108,8 @@ class OwnershipContract:
 
         assert sleeper.process.returncode is None
 
-
-class TestOneNode(OwnershipContract):
-    """A single nats-server; the rest of the contract, in which NATS has no part, is proved here alone."""
-
-    async def test_replicas_share_and_hand_over_without_a_gap(self, replicas: Replicas) -> None:
-        first = await replicas.start()
-        async with replicas.traffic():
-            await replicas.spread(4)
-            second = await replicas.start()
-            await replicas.spread(2, 2)
-            await replicas.start()
-            await replicas.spread(2, 1, 1)
-            first.signal(signal.SIGTERM)
-            assert await first.ended() == 0, first.errors
-            await replicas.spread(0, 2, 2)
-            second.signal(signal.SIGTERM)
-            await replicas.spread(0, 0, 4)
-            await until_sent(replicas, 100)
-
-        silence = await equals_an_undisturbed_run(replicas)
-
-        assert silence < 1500
-
-    async def test_an_owner_killed_before_a_delivery_is_replaced(self, replicas: Replicas) -> None:
-        await killed_at("unsaid", replicas, others=1)
+    async def test_an_owner_killed_before_a_delivery_is_replaced_by_several(self, replicas: Replicas) -> None:
+        await killed_at("unsaid", replicas, others=2)
 
     async def test_an_owner_killed_between_a_delivery_and_its_acknowledgement_is_replaced(
         self, replicas: Replicas
