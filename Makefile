@@ -16,7 +16,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard w
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-python test-js check format schema examples bench chaos e2e web setup clean need-python need-node
+.PHONY: help run test test-python test-js check format schema examples bench chaos fuzz e2e web setup clean need-python need-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,11 @@ chaos: setup ## Hurt a cluster under load for some minutes, and check all promis
 conformance: setup web tests/e2e/node_modules/.package-lock.json $(CLIENTS:%=%/node_modules/.package-lock.json) ## Run every client program there is against Parley, the heavy ones too
 	.venv/bin/pytest tests/conformance $(ARGS)
 	.venv/bin/pytest tests -m conformance $(ARGS)
+
+fuzz: setup ## Look for frames that break a decoder, ten minutes for each. FUZZ_SECONDS=60 for less
+	$(UV) sync --quiet --frozen --inexact --python $(PYTHON) --group fuzz
+	@set -e; for decoder in $$(ls tests/fuzz/seeds); do \
+		PYTHONPATH=tests .venv/bin/python -m fuzz $$decoder $(or $(FUZZ_SECONDS),600); done
 
 e2e: setup web tests/e2e/node_modules/.package-lock.json ## Call in a real browser: two tabs, fake cameras (part of test)
 	.venv/bin/pytest tests/e2e $(ARGS)

@@ -23,6 +23,8 @@ from parley.protocol.dialects.js import ABSENT, number, string
         (-2.5, "-2.5"),
         (-0.0, "0"),
         (5e-324, "5e-324"),
+        (10**400, "Infinity"),
+        (-(10**400), "-Infinity"),
         (True, "true"),
         (None, "null"),
         (ABSENT, "undefined"),

@@ -26,11 +26,19 @@ def string(value: Any) -> str:  # noqa: PLR0911 - one answer per type
         case bool():
             return "true" if value else "false"
         case int() | float():
-            return number(float(value))
+            return number(_double(value))
         case list():
             return ",".join("" if item is None else string(item) for item in value)
         case _:
             return "[object Object]"
+
+
+def _double(value: float) -> float:
+    """Return the double that JavaScript reads; integers beyond all doubles are infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def number(value: float) -> str:
