@@ -11,12 +11,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 import pytest_asyncio
 from support.instance import REAL, Instance
 from support.otlp import OtlpReceiver
 
 from parley.cli.embedded import Nats, Postgres, Server
+
+hypothesis.settings.register_profile("parley", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("parley")
+"""How fast a machine thinks of examples says nothing about Parley."""
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ PAUSE_SECONDS = 0.02
 Reason: TypeAlias = str | list[str] | bool | None
 
 
-async def eventually(check: Callable[[], Reason | Awaitable[Reason]], within: float = 5) -> None:
+async def eventually(check: Callable[[], Reason | Awaitable[Reason]], within: float = 20) -> None:
     """
     Return as soon as *check* has nothing to object to.
 

@@ -134,7 +134,7 @@ async def test_a_decision_that_takes_too_long_is_given_up(desk: Desk) -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    raw = await (await desk.open(decide, handshake_seconds=0.1)).raw()
+    raw = await (await desk.open(decide, decision_seconds=0.1)).raw()
 
     raw.write(handshake())
 

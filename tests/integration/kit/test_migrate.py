@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -99,15 +98,12 @@ async def test_a_service_gets_its_schema_and_nothing_elsewhere(
     assert await accepts(database_url)
 
 
-async def test_migrating_again_changes_nothing_and_takes_no_time(database_url: str, write: Write) -> None:
+async def test_migrating_again_changes_nothing(database_url: str, write: Write) -> None:
     write(_20260101_members=MEMBERS)
     await migrate(database_url, "painting")
-    before = time.perf_counter()
 
     for _ in range(3):
         assert await migrate(database_url, "painting") == []
-
-    assert time.perf_counter() - before < 1
 
 
 async def test_what_is_new_is_applied_to_what_is_there(
