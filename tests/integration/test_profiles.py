@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -208,3 +209,30 @@ async def test_topics_of_y_webrtc_on_api_gateway_are_rooms(world: Guests, own: s
         return None if [(each["userId"], each["dialect"]) for each in items] == [("ana", "y-webrtc")] else f"{items}"
 
     await eventually(elsewhere)
+
+
+async def test_another_app_s_connection_is_gone_and_does_not_notice(world: Guests, own: str) -> None:
+    ana = await who(await come(world, "yown", deviceId=own))
+    bob = await who(await come(world, "yown", deviceId=f"{own}-b"))
+    eve = await come(world, "workshop")
+
+    await eve.says({"action": "NEGOTIATE", "to": ana.id, "description": OFFER})
+    assert (await eve.hears(message="Gone")).keys() == {"message", "connectionId", "requestId"}
+    await bob.says({"action": "NEGOTIATE", "to": ana.id, "description": OFFER})
+    assert json.loads(await ana.hears_text())["from"] == bob.id
+
+
+@pytest.mark.parametrize(
+    "odd", ["a/b?c#d", "*", "parley.in.0.c", "'; drop table rooms.rooms; --", "é🎉\u202e", "line\nbreak"]
+)
+async def test_rooms_of_apprtc_s_have_any_name_and_their_messages_any_text(world: Guests, own: str, odd: str) -> None:
+    room, text = f"{own} {odd}", f"a\0b \ufffe {odd}" + "x" * 100_000
+    ana = await come(world, "apprtc")
+    await ana.says({"cmd": "register", "roomid": room, "clientid": odd})
+    await ana.says({"cmd": "send", "msg": text})
+    await eventually_member(world, quote(room, safe=""))
+
+    bob = await come(world, "apprtc")
+    await bob.says({"cmd": "register", "roomid": room, "clientid": odd})
+
+    assert json.loads(await bob.hears_text()) == {"msg": text, "error": ""}
