@@ -5,17 +5,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import psutil
 import pytest
+import pytest_asyncio
 from support.eventually import eventually
-from support.function import WITHIN, Answered, function, until
+from support.function import WITHIN, Answered, Served, function, until
 from support.otlp import OtlpReceiver
 
-from parley.cli.embedded import Server
+from parley.cli.embedded import Nats, Server
 
 HANDLERS = """
     import asyncio, json, logging, os, sys, time
@@ -99,37 +100,104 @@ HANDLERS = """
 
     def trace(event, context):
         return os.environ.get("_X_AMZN_TRACE_ID")
+
+    def large(event, context):
+        return event * "x"
+
+    def any(event, context):
+        return globals()[event["do"]](event.get("with"), context)
 """
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "code"
-    folder.mkdir()
-    (folder / "app.py").write_text(dedent(HANDLERS))
+    folder = written(tmp_path)
     yield folder
     (folder / "open").touch()
 
 
-@pytest.mark.parametrize("named", ["app:echo", "app.echo"])
-async def test_the_event_reaches_the_handler_and_its_result_comes_back(nats_url: str, folder: Path, named: str) -> None:
-    async with function(nats_url, folder, named, "--route", "$connect") as served:
-        assert await served.ask({"a": "ä\n"}) == Answered({"statusCode": 200, "body": {"a": "ä\n"}}, None)
-        assert (await served.ask([1], route="$connect")).result["body"] == [1]
+def written(path: Path) -> Path:
+    """Write the handlers into a folder."""
+    folder = path / "code"
+    folder.mkdir()
+    (folder / "app.py").write_text(dedent(HANDLERS))
+    return folder
 
 
-async def test_what_lambda_gives_a_handler_is_there(nats_url: str, folder: Path) -> None:
-    async with function(nats_url, folder, "app:known", "--timeout", "20") as served:
-        (found, error) = await served.ask({})
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[OtlpReceiver]:
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(tmp_path_factory: pytest.TempPathFactory, receiver: OtlpReceiver) -> AsyncIterator[Served]:
+    path = tmp_path_factory.mktemp("function")
+    server = Server(Nats(path / "nats" / "data"))
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "50"}
+    await server.start()
+    try:
+        arguments = ("app.any", "--route", "$connect", "--timeout", "20")
+        async with function(server.url, written(path), *arguments, environ=environ) as served:
+            yield served
+    finally:
+        await server.kill()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+class TestOneCall:
+    """What a handler is given and what becomes of its answer, all with one process; its name has a dot for once."""
+
+    async def test_the_event_reaches_the_handler_and_its_result_comes_back(self, served: Served) -> None:
+        event = {"do": "echo", "with": {"a": "ä\n"}}
+        for route in ("sendMsg", "$connect"):
+            answer = await served.ask(event, route=route)
+            assert answer == Answered({"statusCode": 200, "body": {"a": "ä\n"}}, None)
+
+    async def test_what_lambda_gives_a_handler_is_there(self, served: Served) -> None:
+        (found, error) = await served.ask({"do": "known"})
         await served.says("printed\n")
         await served.says(f"Z\t{found['id']}\tlogged\n")
 
-    assert error is None
-    assert found["name"] == found["environ"]["AWS_LAMBDA_FUNCTION_NAME"] == "app-known"
-    assert found["arn"] == "arn:aws:lambda:us-east-1:000000000000:function:app-known"
-    assert (found["memory"], found["group"], found["identity"]) == ("128", "/aws/lambda/app-known", None)
-    assert 0 < found["left"] <= 20_000
-    assert found["environ"]["AWS_REGION"] == "us-east-1"
+        assert error is None
+        assert found["name"] == found["environ"]["AWS_LAMBDA_FUNCTION_NAME"] == "app-any"
+        assert found["arn"] == "arn:aws:lambda:us-east-1:000000000000:function:app-any"
+        assert (found["memory"], found["group"], found["identity"]) == ("128", "/aws/lambda/app-any", None)
+        assert 0 < found["left"] <= 20_000
+        assert found["environ"]["AWS_REGION"] == "us-east-1"
+
+    async def test_what_a_handler_raises_is_told_as_lambda_tells_it(self, served: Served) -> None:
+        found, error = await served.ask({"do": "raises"})
+        await served.says("LookupError: no such room")
+
+        assert error == "Unhandled"
+        assert (found["errorType"], found["errorMessage"]) == ("LookupError", "no such room")
+        assert len(found["stackTrace"]) == 2
+        assert all('app.py", line' in line for line in found["stackTrace"])
+
+    async def test_what_is_no_json_is_an_error_of_the_runtime(self, served: Served) -> None:
+        found, error = await served.ask({"do": "odd"})
+        wrong = await served.client.request("parley.route.default.sendMsg", b"{", timeout=WITHIN)
+
+        assert error == "Unhandled"
+        assert found["errorType"] == "Runtime.MarshalError"
+        assert found["errorMessage"] == "Unable to marshal response: Object of type set is not JSON serializable"
+        assert json.loads(wrong.data)["errorType"] == "Runtime.UnmarshalError"
+
+    async def test_a_result_that_nats_does_not_take_is_told(self, served: Served) -> None:
+        found, error = await served.ask({"do": "large", "with": 2 << 20})
+        assert (await served.ask({"do": "large", "with": 5})).result == "xxxxx"
+
+        assert (error, found["errorType"]) == ("Unhandled", "Function.ResponseSizeTooLarge")
+
+    async def test_it_is_a_part_of_its_callers_trace(self, served: Served, receiver: OtlpReceiver) -> None:
+        trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+        found, _ = await served.ask({"do": "trace"}, headers={"traceparent": f"00-{trace}-{parent}-01"})
+        await eventually(lambda: None if trace in receiver.traces else "there is no span", WITHIN)
+        (span,) = receiver.traces[trace]
+
+        assert (span.name, span.parent_id) == ("process parley.route.{app}.{route}", parent)
+        assert found == f"Root=1-0af76519-16cd43dd8448eb211c80319c;Parent={span.span_id};Sampled=1"
 
 
 @pytest.mark.parametrize("handler", ["later", "together"])
@@ -149,50 +217,11 @@ async def test_one_at_a_time_unless_it_says_otherwise(nats_url: str, folder: Pat
     assert {answer.result for answer in answers} == {1}
 
 
-async def test_copies_share_the_work(nats_url: str, folder: Path) -> None:
-    async with function(nats_url, folder, "app:pid", "--copies", "2") as served:
-        answers = await asyncio.gather(*(served.ask() for _ in range(20)))
-
-        assert {answer.result for answer in answers} == set(served.copies())
-        assert len(served.copies()) == 2
-
-
 async def test_two_commands_share_the_work_and_answer_once(nats_url: str, folder: Path) -> None:
     async with function(nats_url, folder, "app:pid") as one, function(nats_url, folder, "app:pid") as other:
         answers = await asyncio.gather(*(one.ask() for _ in range(40)))
 
         assert {answer.result for answer in answers} == {*one.copies(), *other.copies()}
-
-
-async def test_what_a_handler_raises_is_told_as_lambda_tells_it(nats_url: str, folder: Path) -> None:
-    async with function(nats_url, folder, "app:raises") as served:
-        found, error = await served.ask()
-        await served.says("LookupError: no such room")
-
-    assert error == "Unhandled"
-    assert (found["errorType"], found["errorMessage"]) == ("LookupError", "no such room")
-    assert len(found["stackTrace"]) == 1
-    assert 'app.py", line' in found["stackTrace"][0]
-
-
-async def test_what_is_no_json_is_an_error_of_the_runtime(nats_url: str, folder: Path) -> None:
-    async with function(nats_url, folder, "app:odd") as served:
-        found, error = await served.ask()
-        wrong = await served.client.request("parley.route.default.sendMsg", b"{", timeout=WITHIN)
-
-    assert error == "Unhandled"
-    assert found["errorType"] == "Runtime.MarshalError"
-    assert found["errorMessage"] == "Unable to marshal response: Object of type set is not JSON serializable"
-    assert json.loads(wrong.data)["errorType"] == "Runtime.UnmarshalError"
-
-
-async def test_a_result_that_nats_does_not_take_is_told(nats_url: str, folder: Path) -> None:
-    (folder / "large.py").write_text("def handler(event, context):\n    return event * 'x'\n")
-    async with function(nats_url, folder, "large:handler") as served:
-        found, error = await served.ask(2 << 20)
-        assert (await served.ask(5)).result == "xxxxx"
-
-    assert (error, found["errorType"]) == ("Unhandled", "Function.ResponseSizeTooLarge")
 
 
 async def test_a_handler_that_hangs_times_out_and_its_process_is_replaced(nats_url: str, folder: Path) -> None:
@@ -232,21 +261,24 @@ async def test_what_runs_beside_one_that_times_out_is_finished(nats_url: str, fo
         assert (await beside) == Answered("beside", None)
 
 
-@pytest.mark.parametrize(("how", "said"), [("kill", "signal: killed"), ("exit", "exit status 3")])
-async def test_a_copy_that_dies_is_told_and_started_again(nats_url: str, folder: Path, how: str, said: str) -> None:
+async def test_a_copy_that_dies_is_told_and_started_again(nats_url: str, folder: Path) -> None:
     async with function(nats_url, folder, "app:leaves") as served:
-        (before,) = served.copies()
-        found, error = await served.ask(how)
-        after, _ = await served.ask()
+        for how, said in (("kill", "signal: killed"), ("exit", "exit status 3")):
+            (before,) = served.copies()
+            found, error = await served.ask(how)
+            after, _ = await served.ask()
 
-        assert (error, found["errorType"]) == ("Unhandled", "Runtime.ExitError")
-        assert found["errorMessage"].endswith(f"Error: Runtime exited with error: {said}")
-        assert after != before
-        assert served.copies() == [after]
+            assert (error, found["errorType"]) == ("Unhandled", "Runtime.ExitError")
+            assert found["errorMessage"].endswith(f"Error: Runtime exited with error: {said}")
+            assert after != before
+            assert served.copies() == [after]
 
 
-async def test_a_killed_copy_is_replaced_while_others_go_on(nats_url: str, folder: Path) -> None:
+async def test_copies_share_the_work_and_one_that_is_killed_is_replaced_meanwhile(nats_url: str, folder: Path) -> None:
     async with function(nats_url, folder, "app:pid", "--copies", "2") as served:
+        answers = await asyncio.gather(*(served.ask() for _ in range(20)))
+        assert {answer.result for answer in answers} == set(served.copies())
+
         killed, _ = served.copies()
         os.kill(killed, signal.SIGKILL)
         await served.says("signal: killed")
@@ -286,15 +318,12 @@ async def test_beyond_what_may_wait_it_refuses(nats_url: str, folder: Path) -> N
     assert sorted(answer.result for answer in answers[1:] if not answer.error) == list(range(100))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_told_to_end_it_answers_everything_and_takes_no_more(
-    nats_url: str, folder: Path, number: signal.Signals
-) -> None:
+async def test_told_to_end_it_answers_everything_and_takes_no_more(nats_url: str, folder: Path) -> None:
     async with function(nats_url, folder, "app:gate") as served, function(nats_url, folder, "app:echo") as other:
         asked = [asyncio.create_task(served.ask(f"n{n}")) for n in range(40)]
         await eventually(lambda: None if list(folder.glob("begun-*")) else "none has begun", WITHIN)
         (copy,) = served.copies()
-        served.process.send_signal(number)
+        served.process.terminate()
         await served.says("finishing what has come in")
         after = [asyncio.create_task(served.ask("after")) for _ in range(10)]
         assert [(await answer).result for answer in after] == [{"statusCode": 200, "body": "after"}] * 10
@@ -316,7 +345,7 @@ async def test_the_second_signal_ends_it_at_once(nats_url: str, folder: Path) ->
     async with function(nats_url, folder, "app:gate") as served:
         asking = asyncio.create_task(served.ask("n"))
         await until(folder / "begun-n")
-        served.process.terminate()
+        served.process.send_signal(signal.SIGINT)
         await served.says("finishing what has come in")
         served.process.terminate()
 
@@ -345,26 +374,11 @@ async def test_nats_may_come_and_go(nats_server: Server, folder: Path) -> None:
         assert (await served.ask(1)).result["body"] == 1
 
 
-async def test_the_handler_is_a_part_of_its_callers_trace(nats_url: str, folder: Path) -> None:
-    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    with OtlpReceiver() as receiver:
-        environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint}
-        async with function(nats_url, folder, "app:trace", environ=environ) as served:
-            found, _ = await served.ask(headers={"traceparent": parent})
-            served.process.terminate()
-            await served.ended()
-        (span,) = receiver.named("process parley.route.{app}.{route}")
-
-    assert (span.trace_id, span.parent_id) == (parent[3:35], parent[36:52])
-    assert found == f"Root=1-0af76519-16cd43dd8448eb211c80319c;Parent={span.span_id};Sampled=1"
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("nothing:handler",), "Unable to import module 'nothing': No module named 'nothing'"),
         (("app:nothing",), "Handler 'nothing' missing on module 'app'"),
-        (("broken:handler",), "ZeroDivisionError: division by zero ("),
         (("broken:handler", "--copies", "3"), "ZeroDivisionError: division by zero ("),
         (("typo:handler",), "Syntax error in module 'typo'"),
         (("leaving:handler",), "its process ended while it loaded (exit status 5)"),
