@@ -1,7 +1,7 @@
 """An app's own routes, for one connection: asked whether it may come in, told what it says, told that it is gone.
 
 What a client says goes to its routes one after another, in its order: API Gateway does not promise that, and an offer
-that a backend relays must not be overtaken by its candidates (decision 9).
+that a backend relays must not be overtaken by its candidates (decision 7).
 """
 
 import asyncio
