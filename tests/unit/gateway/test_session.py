@@ -27,7 +27,8 @@ from parley.protocol.dialects import Dialect, Hello
 from parley.protocol.dialects.apigw import Workshop
 from parley.protocol.dialects.kvs import AWS_LONGEST, CHANNEL, CLIENT, Kinesis
 from parley.protocol.dialects.parley_v1 import ParleyV1
-from parley.protocol.dialects.y_webrtc import YWebrtc
+from parley.protocol.dialects.y_webrtc import MAX_TOPICS, YWebrtc
+from parley.protocol.requests import Join
 from parley.protocol.says import Attached
 
 NOW = 1_800_000_000.0
@@ -431,6 +432,18 @@ def test_a_flood_of_frames_that_ask_for_nothing_is_a_flood() -> None:
     assert isinstance(end, HangUp)
 
 
+def test_all_topics_may_be_subscribed_to_in_one_frame_but_not_again_and_again() -> None:
+    """Each is a message in the log: twenty such frames of one client kept everybody else waiting for a minute."""
+    of = session(dialect=YWebrtc())
+    topics = ",".join(f'"{number}"' for number in range(10_000))
+
+    assert len(receive(of, f'{{"type":"subscribe","topics":[{topics}]}}')) == 10_000
+    assert len(receive(of, f'{{"type":"unsubscribe","topics":[{topics}]}}')) == 10_000
+    assert receive(of, f'{{"type":"subscribe","topics":[{topics}]}}') == []
+    assert len(receive(of, '{"type":"publish","topic":"1"}')) == 1
+    assert len(receive(of, '{"type":"subscribe","topics":["1","2"]}', NOW + 10.5)) == 2
+
+
 def test_topics_that_are_not_granted_keep_nobody_from_the_others() -> None:
     """A page subscribes to all its documents in one frame, and is told of none that it may not have."""
     of = session(identity(rooms={"team-*": {"join"}}), YWebrtc())
@@ -438,3 +451,15 @@ def test_topics_that_are_not_granted_keep_nobody_from_the_others() -> None:
     actions = receive(of, '{"type":"subscribe","topics":["secret","team-a","other","team-b"]}')
 
     assert [published([action]).request.room for action in actions] == ["team-a", "team-b"]  # type: ignore[union-attr]
+
+
+def test_a_page_has_as_many_topics_as_it_may_and_keeps_them_when_it_wants_more() -> None:
+    of = session(dialect=YWebrtc())
+    topics = [str(number) for number in range(MAX_TOPICS + 1)]
+
+    actions = receive(of, msgspec.json.encode({"type": "subscribe", "topics": topics}).decode())
+
+    assert len(actions) == MAX_TOPICS
+    assert receive(of, '{"type":"subscribe","topics":["one more"]}') == []
+    receive(of, '{"type":"unsubscribe","topics":["7"]}')
+    assert published(receive(of, '{"type":"subscribe","topics":["one more"]}')).request == Join(room="one more")

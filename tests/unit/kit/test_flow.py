@@ -20,6 +20,13 @@ def test_time_fills_the_bucket_up_to_the_burst() -> None:
     assert sum(flow.take(1000) for _ in range(50)) == 20
 
 
+def test_many_at_once_are_let_in_and_owed() -> None:
+    flow = Flow(RATE, now=0)
+
+    assert flow.take(0, 30)
+    assert [flow.take(0), flow.take(1), flow.take(1.2)] == [False, False, True]
+
+
 def test_a_clock_that_goes_back_takes_nothing_away() -> None:
     flow = Flow(RATE, now=1000)
 

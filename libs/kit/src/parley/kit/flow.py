@@ -29,13 +29,13 @@ class Flow:
         self._began = now  # when the present flood began
         self._refused = float("-inf")  # when a frame was last refused
 
-    def take(self, now: float) -> bool:
-        """Whether a frame that arrives at *now* is within the rate."""
+    def take(self, now: float, count: int = 1) -> bool:
+        """Whether what arrives at *now* is within the rate. More than there is room for is let in, and owed."""
         left = self._left + max(now - self._seen, 0.0) * self._rate.per_second
         left = min(left, self._rate.burst)
         self._seen = now
         if left >= 1:
-            self._left = left - 1
+            self._left = left - count
             return True
         self._left = left
         if now - self._refused > PAUSE_SECONDS:

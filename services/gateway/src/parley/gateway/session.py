@@ -37,6 +37,9 @@ from parley.protocol.says import Attached
 LEFT: Final = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY})
 """Close codes with which a client says that it does not come back."""
 
+TOPICS: Final = Rate(per_second=1000, burst=10_000)
+"""How much more than one thing clients may ask for in a frame: all their topics at once, but not again and again."""
+
 REPEAT_SECONDS: Final = 30.0
 """How long a client that came back may take to repeat what it had no answer to."""
 
@@ -121,6 +124,7 @@ class Session:
         "_rules",
         "_since",
         "_still",
+        "_topics",
         "_touched",
         "connection",
         "dialect",
@@ -155,6 +159,7 @@ class Session:
         self._going = False  # its client was asked to
         self._still = (0, now)  # how many frames had come and gone when it was looked at, and since when so many
         self._flows: dict[str, Flow] = {}  # of letters, by kind
+        self._topics: Flow | None = None  # of what its frames ask for beyond one thing each
         self._rooms: set[str] = set()  # it has asked to join, and not to leave
         self._touched = 1 << home  # bit p: partition p has heard of this connection
         self._answered: set[str] = set()  # refs whose answers came with a resume
@@ -271,6 +276,8 @@ class Session:
             return self._refused(RATE if not within else misunderstood, misunderstood.ref)
         if not within:
             return self._refused(RATE, requests[0].ref if requests else None)
+        if len(requests) > 1 and not self._may_ask(len(requests) - 1, now):
+            return self._refused(RATE, requests[0].ref)
         if self._answered and now > self._answered_until:
             self._answered.clear()
         actions: list[Action] = []
@@ -286,6 +293,12 @@ class Session:
                 if answer:  # a frame has one; where nothing is said each request stands for itself
                     break
         return actions
+
+    def _may_ask(self, more: int, now: float) -> bool:
+        """Count what a frame asks for beyond one thing: each is a message in the log."""
+        if self._topics is None:
+            self._topics = Flow(TOPICS, now)
+        return self._topics.take(now, more)
 
     def pinged(self, now: float) -> list[Action]:
         """Count a frame that is not text. To API Gateway it is no sign of life, to Kinesis it is."""
