@@ -42,20 +42,20 @@ def granted(answer: bytes, arn: str) -> Granted | None:
 
 
 def _allows(policy: Any, arn: str) -> bool:
-    """Whether one statement allows and none denies."""
+    """Whether one statement allows and none says anything else."""
     statements = policy.get("Statement") if isinstance(policy, dict) else None
     if isinstance(statements, dict):
         statements = [statements]
     if not isinstance(statements, list):
         return False
-    effects = {
+    effects = [
         statement.get("Effect")
         for statement in statements
         if isinstance(statement, dict)
         and any(_fits(action, ACTION, caseless=True) for action in _texts(statement.get("Action")))
         and any(_fits(resource, arn) for resource in _texts(statement.get("Resource")))
-    }
-    return "Allow" in effects and "Deny" not in effects
+    ]
+    return bool(effects) and all(effect == "Allow" for effect in effects)
 
 
 def _texts(value: Any) -> list[str]:

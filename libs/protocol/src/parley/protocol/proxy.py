@@ -3,6 +3,7 @@
 Pure: who calls the integration has the clock and the dice.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ Event = dict[str, Any]
 RESULT_KEYS: Final = frozenset({"statusCode", "body", "headers", "multiValueHeaders", "isBase64Encoded", "cookies"})
 """What a handler may answer; with anything else it has failed, though it did not mean to."""
 
+_STATUS: Final = re.compile(r"[1-5][0-9]{2}")
 _ODD: Final = {
     "sec-websocket-extensions": "Sec-WebSocket-Extensions",
     "sec-websocket-key": "Sec-WebSocket-Key",
@@ -124,7 +126,7 @@ def result(answer: bytes) -> Result:
 
 
 def _status(status: Any) -> int:
-    if isinstance(status, str) and status.isdecimal():
+    if isinstance(status, str) and _STATUS.fullmatch(status):
         status = int(status)
     if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:  # noqa: PLR2004 - HTTP's
         raise Malformed("its statusCode is none of HTTP's")
