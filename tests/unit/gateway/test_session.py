@@ -463,15 +463,3 @@ def test_a_page_has_as_many_topics_as_it_may_and_keeps_them_when_it_wants_more()
     assert receive(of, '{"type":"subscribe","topics":["one more"]}') == []
     receive(of, '{"type":"unsubscribe","topics":["7"]}')
     assert published(receive(of, '{"type":"subscribe","topics":["one more"]}')).request == Join(room="one more")
-
-
-def test_a_page_has_as_many_topics_as_it_may_and_keeps_them_when_it_wants_more() -> None:
-    of = session(dialect=YWebrtc())
-    topics = [str(number) for number in range(MAX_TOPICS + 1)]
-
-    actions = receive(of, msgspec.json.encode({"type": "subscribe", "topics": topics}).decode())
-
-    assert len(actions) == MAX_TOPICS
-    assert receive(of, '{"type":"subscribe","topics":["one more"]}') == []
-    receive(of, '{"type":"unsubscribe","topics":["7"]}')
-    assert published(receive(of, '{"type":"subscribe","topics":["one more"]}')).request == Join(room="one more")
