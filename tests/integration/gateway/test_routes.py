@@ -115,6 +115,20 @@ def shop(
     return made
 
 
+@pytest.fixture
+async def guest() -> AsyncIterator[Callable[[Gate], Awaitable[Raw]]]:
+    """Give what knocks at a gateway, and stays after it."""
+    knocked: list[Raw] = []
+
+    async def knock(gate: Gate) -> Raw:
+        knocked.append(await Raw.connect(gate.server.port))
+        return knocked[-1]
+
+    yield knock
+    for raw in knocked:
+        raw.hang_up()
+
+
 async def refused(gate: Gate, path: str, **options: Any) -> int:
     with pytest.raises(websockets.InvalidStatus) as refusal:
         await gate.socket(path, **options)
@@ -389,22 +403,21 @@ class TestDisconnect:
             (is_idle, 1001, "Going away"),
         ],
     )
-    async def test_both_are_told_what_the_socket_saw(self, shop, monkeypatch, ends, code, reason):
+    async def test_both_are_told_what_the_socket_saw(self, shop, guest, monkeypatch, ends, code, reason):
         monkeypatch.setattr(session, "IDLE_SECONDS", 0.5 if ends is is_idle else 600)
         async with shop({"$disconnect": {"nats": True}}, strict=True, heartbeat_seconds=0.2) as (gate, functions):
             await functions.serve("$disconnect", lambda _: {})
-            raw = await Raw.connect(gate.server.port)
+            raw = await guest(gate)
             assert b" 101 " in await raw.upgrade("/shop")
             await ends(gate, raw)
             await eventually(lambda: None if functions.events else "it has not been told", 10)
             (closed,) = await gate.logged(Closed)
-            raw.hang_up()
 
         (event,) = functions.events
         about = event["requestContext"]
         assert (about["disconnectStatusCode"], about["disconnectReason"], closed.code) == (code, reason, code)
 
-    async def test_a_gateway_that_ends_tells_it_first(self, shop):
+    async def test_a_gateway_that_ends_tells_it_first(self, shop, guest):
         async def slow(_: dict[str, Any]) -> dict[str, Any]:
             await asyncio.sleep(0.2)  # the gateway has nothing else left to wait for
             answered.append(1)
@@ -413,18 +426,15 @@ class TestDisconnect:
         answered: list[int] = []
         async with shop({"$disconnect": {"nats": True}}) as (gate, functions):
             await functions.serve("$disconnect", slow)
-            guests = [await Raw.connect(gate.server.port) for _ in range(20)]
-            for raw in guests:
-                assert b" 101 " in await raw.upgrade("/shop")
+            for _ in range(20):
+                assert b" 101 " in await (await guest(gate)).upgrade("/shop")
             await gate.logged(Opened, 20)
-        for raw in guests:
-            raw.hang_up()
 
         assert len(answered) == 20
         assert {event["requestContext"]["disconnectStatusCode"] for event in functions.events} == {1012}
 
     @pytest.mark.parametrize("ends", ["client", "gateway"])
-    async def test_who_ends_while_connect_is_asked_is_told_of_as_well(self, shop, ends):
+    async def test_who_ends_while_connect_is_asked_is_told_of_as_well(self, shop, guest, ends):
         async def slow(_: dict[str, Any]) -> dict[str, Any]:
             await left.wait()
             return {}
@@ -433,14 +443,13 @@ class TestDisconnect:
         async with shop() as (gate, functions):
             await functions.serve("$connect", slow)
             await functions.serve("$disconnect", lambda _: {})
-            raw = await Raw.connect(gate.server.port)
+            raw = await guest(gate)
             raw.write(handshake("/shop"))
             await eventually(lambda: None if functions.events else "nobody is asked", 10)
             if ends == "client":
                 raw.hang_up()
                 left.set()
                 await eventually(lambda: None if len(functions.events) == 2 else "it has not been told", 10)
-        raw.hang_up()
         left.set()
 
         connect, gone = (event["requestContext"] for event in functions.events)
