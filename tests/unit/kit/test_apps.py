@@ -81,6 +81,10 @@ def test_nothing_is_no_app(write, text):
         ),
         ("apps: {shop: {authorizer: {}}}", ["authorizer names exactly one"]),
         ("apps: {shop: {authorizer: AWS_IAM}}", ["accessKeys"]),
+        (
+            "apps: {shop: {profile: peerjs, authorizer: {nats: true}, routes: {x: {nats: true}}}}",
+            ["apps.shop: routes is for", "apps.shop: authorizer is for", "the profile peerjs has none"],
+        ),
         ("apps: {shop: {routeSelectionExpression: '$request.body.a['}}", ["routeSelectionExpression cannot read"]),
         ("apps: {a: {paths: [/x]}, b: {paths: [/x]}}", ["apps.b and apps.a are both at /x"]),
         ("apps: {a: {accessKeys: {K: s}}, b: {accessKeys: {K: t}}}", ["both have the access key K"]),

@@ -130,7 +130,20 @@ class App(Declared, frozen=True, kw_only=True):
                 said.append(f"routeSelectionExpression {error}")
         if self.authorizer == "AWS_IAM" and not self.access_keys:
             said.append("authorizer AWS_IAM needs accessKeys to check signatures with")
+        if self.served not in OF_API_GATEWAY:
+            never = f"for API Gateway's clients, and the profile {self.served} has none"
+            said += [f"{what} is {never}" for what in self._of_api_gateway()]
         return said
+
+    def _of_api_gateway(self) -> list[str]:
+        """Return what it says that clients of other systems would never meet: an authorizer there guards nothing."""
+        said = {
+            "routes": self.routes,
+            "routeSelectionExpression": self.route_selection_expression,
+            "authorizer": self.authorizer,
+            "stageVariables": self.stage_variables,
+        }
+        return [what for what, value in said.items() if value]
 
 
 class Declaration(Declared, frozen=True, kw_only=True):
