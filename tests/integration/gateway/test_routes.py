@@ -390,6 +390,12 @@ async def is_idle(gate: Gate, raw: Raw) -> None:
     assert seen == (CLOSE, (1001).to_bytes(2) + b"Going away")
 
 
+async def leaves_when_told(raw: Raw) -> None:
+    assert b" 101 " in await raw.upgrade("/shop")
+    assert await raw.close_code() == 1012
+    raw.hang_up()
+
+
 class TestDisconnect:
     """What `$disconnect` and the log are told of a socket's end, by who ended it."""
 
@@ -426,9 +432,9 @@ class TestDisconnect:
         answered: list[int] = []
         async with shop({"$disconnect": {"nats": True}}) as (gate, functions):
             await functions.serve("$disconnect", slow)
-            for _ in range(20):
-                assert b" 101 " in await (await guest(gate)).upgrade("/shop")
+            leaving = [asyncio.create_task(leaves_when_told(await guest(gate))) for _ in range(20)]
             await gate.logged(Opened, 20)
+        await asyncio.gather(*leaving)
 
         assert len(answered) == 20
         assert {event["requestContext"]["disconnectStatusCode"] for event in functions.events} == {1012}
