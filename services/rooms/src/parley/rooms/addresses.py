@@ -16,6 +16,9 @@ MOST_WAITING: Final = 512
 MOST_BYTES: Final = 512 * 1024
 """What these may have together."""
 
+MOST_SENT: Final = 4 * 1024 * 1024
+"""Bytes of what one connection has written to whichever addresses of a partition, and nobody has taken."""
+
 Address = tuple[str, str, str]
 """App, box and name."""
 
@@ -101,14 +104,18 @@ class Holders(Table[Address, Holder]):
 
 
 class Letters(Table[LetterKey, Waiting]):
-    """Letters by address, the earliest first."""
+    """Letters by address, the earliest first, and how much of them is whose."""
 
     def __init__(self) -> None:
         super().__init__()
         self.of_address: dict[Address, dict[int, None]] = {}
+        self.bytes_of: dict[str, int] = {}  # by the connection that has written them
 
     def index(self, key: LetterKey, old: Waiting | None, new: Waiting | None) -> None:
         """Keep the derived index."""
+        for letter, sign in ((old, -1), (new, 1)):
+            if letter is not None:
+                self._count(letter.connection, sign * len(bytes(letter.data)))
         app, box, name, number = key
         address = app, box, name
         if old is None and new is not None:
@@ -118,6 +125,13 @@ class Letters(Table[LetterKey, Waiting]):
             del numbers[number]
             if not numbers:
                 del self.of_address[address]
+
+    def _count(self, connection: str, size: int) -> None:
+        total = self.bytes_of.get(connection, 0) + size
+        if total:
+            self.bytes_of[connection] = total
+        else:
+            self.bytes_of.pop(connection, None)
 
     def at(self, address: Address) -> list[Waiting]:
         """Return what waits for an address, in the order in which it came."""
@@ -138,7 +152,9 @@ class Post:
             del self.holders[address]
 
     def room_for(self, letter: Waiting) -> bool:
-        """Whether one more letter may wait at its address."""
+        """Whether one more letter may wait at its address, and one more of its sender's anywhere."""
+        if self.letters.bytes_of.get(letter.connection, 0) + len(bytes(letter.data)) > MOST_SENT:
+            return False
         there = self.letters.at(letter.address)
         size = sum(len(bytes(other.data)) for other in there) + len(bytes(letter.data))
         return len(there) < MOST_WAITING and size <= MOST_BYTES
