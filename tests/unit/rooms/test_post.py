@@ -56,11 +56,22 @@ def test_an_address_with_a_secret_is_taken_for_all_others(partition):
 
 
 def test_the_same_secret_takes_its_address_over_and_the_old_connection_s_end_changes_nothing(partition):
-    partition.asks("bob", Register(box="box", name="b", secret="s"))
-    outputs = partition.asks("cid", Register(box="box", name="b", secret="s"))
-    partition.take(c.Closed(app="a", connection=id_of("bob"), reason="disconnected", code=1006))
+    for name in ("dan", "eve"):
+        partition.opens(name)
+    partition.asks("dan", Register(box="box", name="b", secret="s"))
+    outputs = partition.asks("eve", Register(box="box", name="b", secret="s"))
+    partition.take(c.Closed(app="a", connection=id_of("dan"), reason="disconnected", code=1006))
 
-    assert [say.outcome for say in heard(outputs, "cid")] == ["again"]
+    assert [say.outcome for say in heard(outputs, "eve")] == ["again"]
+    assert came(partition.asks("ana", letter()), "eve") == [("OFFER", b'{"n":1.10}')]
+
+
+def test_who_comes_back_to_another_gateway_is_greeted_as_the_first_time(partition):
+    """Its old gateway may be dead and not yet missed: to the client there was a server, and there is another now."""
+    partition.asks("bob", Register(box="box", name="b", secret="s"), gateway="g-bob")
+    outputs = partition.asks("cid", Register(box="box", name="b", secret="s"), gateway="g-cid")
+
+    assert [say.outcome for say in heard(outputs, "cid")] == ["new"]
     assert came(partition.asks("ana", letter()), "cid") == [("OFFER", b'{"n":1.10}')]
 
 

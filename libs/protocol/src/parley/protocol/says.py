@@ -90,7 +90,7 @@ class Registered(Say, kw_only=True, frozen=True, tag="registered"):
     box: str
     name: str
     outcome: Outcome
-    """`again`: the same secret had it already, or this very connection. `taken`: another secret has it."""
+    """`again`: the same secret has it already, on the same gateway. `taken`: another secret has it."""
 
 
 class LetterCame(Say, kw_only=True, frozen=True, tag="letter"):

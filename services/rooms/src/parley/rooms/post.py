@@ -33,7 +33,7 @@ def register(rows: Rows, command: Asked, request: Register, at: Place) -> Iterat
     rows.post.holders[address] = Holder(
         app=app, box=box, name=name, connection=command.connection, secret=request.secret
     )
-    again = before is not None and (request.secret is not None or before.connection == command.connection)
+    again = before is not None and request.secret is not None and _is_here(rows, before, at)
     yield from _registered(rows, command, request, "again" if again else "new")
     for waiting in rows.post.letters.at(address):
         del rows.post.letters[waiting.key]
@@ -102,6 +102,12 @@ def undelivered(rows: Rows, at: Place) -> Iterator[Output]:
                 del rows.post.letters[other.key]
         expired = says.LetterExpired(box=waiting.box, name=waiting.name, sender=waiting.sender)
         yield from rows.to(waiting.connection, expired)
+
+
+def _is_here(rows: Rows, holder: Holder, at: Place) -> bool:
+    """Whether a holder lives on the gateway that speaks; of another it may be a dead one's, that nobody misses yet."""
+    row = rows.registry.connections.get(holder.connection)
+    return row is not None and row.gateway == at.writer
 
 
 def _registered(rows: Rows, command: Asked, request: Register, outcome: says.Outcome) -> Iterator[Output]:
