@@ -22,7 +22,7 @@ from support.otlp import OtlpReceiver
 from support.sockets import CLOSE, PING, PONG, Raw, handshake
 
 from parley.gateway import quotas, session
-from parley.gateway.integrations import ERROR_HEADER
+from parley.gateway.integrations import ERROR_HEADER, MAX_ANSWER_BYTES
 from parley.kit.flow import Rate
 from parley.kit.telemetry import telemetry
 from parley.protocol import says, subjects
@@ -40,6 +40,7 @@ apps:
     strict: {strict}
     stageVariables: {{table: orders}}
     accessKeys: {keys}
+    {more}
 """
 
 
@@ -94,6 +95,7 @@ def shop(
         authorizer: Any = "NONE",
         keys: Any = None,
         *,
+        more: str = "",
         strict: bool = False,
         **settings: Any,
     ) -> AsyncIterator[tuple[Gate, Functions]]:
@@ -107,6 +109,7 @@ def shop(
                 authorizer=json.dumps(authorizer),
                 keys=json.dumps(keys or {}),
                 strict=json.dumps(strict),
+                more=more,
             )
         )
         async with Gate(nats_url, apps=str(file), **settings) as gate:
@@ -158,6 +161,16 @@ async def test_a_client_s_whole_life_is_told_as_api_gateway_tells_it(shop):
     assert message["body"] == '{"type":"subscribe"}'
     assert (about[2]["disconnectStatusCode"], about[2]["disconnectReason"]) == (1001, "bye")
     assert {event["stageVariables"]["table"] for event in (connect, message, disconnect)} == {"orders"}
+
+
+@pytest.mark.parametrize(("more", "domain"), [("", "evil.example"), ("domainName: ours.example", "ours.example")])
+async def test_the_name_that_handlers_post_to_is_the_app_s_if_it_says_one(shop, more, domain):
+    async with shop({"$connect": {"nats": True}}, more=more) as (gate, functions):
+        await functions.serve("$connect", lambda _: {})
+        host, port = gate.server.address.split(":")
+        async with websockets.connect("ws://evil.example/shop", host=host, port=int(port), proxy=None):
+            pass
+        assert functions.events[0]["requestContext"]["domainName"] == domain
 
 
 @pytest.mark.parametrize(
@@ -341,6 +354,8 @@ def http_function() -> Iterator[tuple[str, list[dict[str, Any]]]]:
             event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             events.append({**event, "traceparent": self.headers["traceparent"]})
             answer = b'{"statusCode":200,"body":"over http"}'
+            if "much" in events[-1]["body"]:
+                answer = b" " * (MAX_ANSWER_BYTES + 1)
             self.send_response(500 if "fail" in events[-1]["body"] else 200)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
@@ -362,6 +377,8 @@ async def test_http_integrations_are_posted_to(shop, http_function):
         await client.say({"action": "x"})
         assert await asyncio.wait_for(client.socket.recv(), 5) == "over http"
         await client.say({"action": "fail"})
+        assert (await client.hear())["message"] == "Internal server error"
+        await client.say({"action": "much"})
         assert (await client.hear())["message"] == "Internal server error"
     assert events[0]["requestContext"]["routeKey"] == "$default"
 

@@ -148,6 +148,14 @@ def test_only_so_many_letters_wait(partition):
     assert (error.code, error.ref) == (ErrorCode.RATE_LIMITED, "1")
 
 
+def test_who_knows_no_refusals_hears_that_nobody_came_for_what_is_too_much(partition):
+    for _ in range(MOST_WAITING):
+        partition.asks("ana", letter(keep_ms=5000, notify=True))
+    outputs = partition.asks("ana", letter(keep_ms=5000, notify=True))
+
+    assert says.LetterExpired(box="box", name="b", sender="a") in heard(outputs, "ana")
+
+
 def test_another_app_s_address_is_another_one(partition):
     partition.asks("bob", Register(box="box", name="b"))
 

@@ -90,6 +90,9 @@ class App(Declared, frozen=True, kw_only=True):
     """Where its clients connect, besides anywhere with `?app=`; below each a stage is taken too."""
     stage: Text = "production"
     """The stage that integrations are told if the client's URL names none."""
+    domain_name: Text | None = None
+    """What integrations are told as `domainName`, to which many a handler posts; if left out the Host that the client
+    used, which a hostile client chooses."""
     strict: bool = False
     """Hold clients to the limits of the system that the profile is of, instead of Parley's own."""
     route_selection_expression: Text | None = None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ERROR_HEADER: Final = "X-Amz-Function-Error"
 """The header of a NATS answer that says what a handler has raised, as Lambda has it."""
 
+MAX_ANSWER_BYTES: Final = 1 << 20
+"""Of an integration's answer; over NATS no more fits either."""
+
 AUTHORIZER: Final = "$authorizer"
 """The route at whose subject an app's authorizer listens."""
 
@@ -82,15 +85,21 @@ class Integrations:
         import httpx  # noqa: PLC0415 - whoever has no such integration does without
 
         assert self._http is not None  # an app has this integration
+        body = bytearray()
+        headers = {"Content-Type": "application/json"} | headers
         try:
-            answer = await self._http.post(url, content=payload, headers={"Content-Type": "application/json"} | headers)
+            async with self._http.stream("POST", url, content=payload, headers=headers) as answer:
+                async for chunk in answer.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_ANSWER_BYTES:
+                        raise Failed(f"{url} answered more than {MAX_ANSWER_BYTES:,} bytes.")
         except httpx.HTTPError as error:
             raise Failed(f"{url} does not answer: {error or type(error).__name__}.") from None
         if not answer.is_success:
-            raise Failed(_reason(answer.content) or f"{url} answered {answer.status_code}.")
+            raise Failed(_reason(body) or f"{url} answered {answer.status_code}.")
         if ERROR_HEADER in answer.headers:
-            raise Failed(_reason(answer.content))
-        return answer.content
+            raise Failed(_reason(body))
+        return bytes(body)
 
 
 @asynccontextmanager
@@ -114,7 +123,7 @@ def _all(app: App) -> list[Integration]:
     return found
 
 
-def _reason(answer: bytes) -> str:
+def _reason(answer: bytes | bytearray) -> str:
     try:
         return msgspec.json.decode(answer, type=_Error).message
     except (msgspec.DecodeError, UnicodeDecodeError):

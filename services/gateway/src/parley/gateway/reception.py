@@ -180,7 +180,7 @@ class Reception:
             connection=connection,
             api=name,
             stage=stage or app.stage,
-            domain=request.headers["host"],
+            domain=app.domain_name or request.headers["host"],
             address=_address(request),
             agent=request.headers.get("user-agent", "")[:256],
             connected_at=int(time() * 1000),

@@ -72,9 +72,7 @@ def letter(rows: Rows, command: Asked, request: Letter, at: Place) -> Iterator[O
         if request.replaces:
             _replace(rows, written)
         if not rows.post.room_for(written):
-            yield from rows.to(
-                command.connection, says.Error(ref=request.ref, code=ErrorCode.RATE_LIMITED, message=FULL)
-            )
+            yield from _too_much(rows, command, request)
             return
         rows.post.letters[written.key] = written
     if request.ref is not None:
@@ -102,6 +100,14 @@ def undelivered(rows: Rows, at: Place) -> Iterator[Output]:
                 del rows.post.letters[other.key]
         expired = says.LetterExpired(box=waiting.box, name=waiting.name, sender=waiting.sender)
         yield from rows.to(waiting.connection, expired)
+
+
+def _too_much(rows: Rows, command: Asked, request: Letter) -> Iterator[Output]:
+    """Refuse a letter; a client that knows no refusals is told what it would be if nobody came."""
+    connection = command.connection
+    yield from rows.to(connection, says.Error(ref=request.ref, code=ErrorCode.RATE_LIMITED, message=FULL))
+    if request.notify:
+        yield from rows.to(connection, says.LetterExpired(box=request.box, name=request.name, sender=request.sender))
 
 
 def _is_here(rows: Rows, holder: Holder, at: Place) -> bool:
