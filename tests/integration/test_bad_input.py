@@ -152,7 +152,7 @@ async def test_nul_in_the_text_of_a_client_that_knows_no_refusals_is_another_cha
 ) -> None:
     ana, bob = await world.workshop(), await world.workshop()
     for guest in (ana, bob):
-        await guest.says({"action": "joinRoom", "roomId": "nul"})
+        await world.joins(guest, "nul")
     assert "newParticipant" in await ana.hears_text()
 
     await ana.says({"action": "sendMsgToRoom", "roomId": "nul", "message": "a\0b"})

@@ -90,7 +90,7 @@ async def test_yown_s_pair_discovers_each_other_negotiates_and_is_in_a_call(
 
     await eventually(undiscovered)
     for guest in (ana, bob):
-        await guest.says({"action": "joinRoom", "roomId": own})
+        await world.joins(guest, own)
     await ana.hears(type="newParticipant")
     await bob.says({"action": "NEGOTIATE", "connectionId": ana.id, "description": OFFER})
     await ana.hears(senderConnectionId=bob.id)

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
+from support.eventually import eventually
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -86,6 +87,21 @@ class Guests:
         """Ask the front door about this app."""
         params = {"app": self.app, **options.pop("query", {})}
         return await self.rest.request(method, path, params=params, **options)
+
+    async def joins(self, guest: Guest, room: str) -> None:
+        """Let a client of the workshop join, and wait until it is a member: its protocol tells it nothing."""
+
+        async def members() -> int:
+            answer = await self.ask("GET", f"/v1/rooms/{room}")
+            return len(answer.json()["members"]) if answer.is_success else 0
+
+        before = await members()
+        await guest.says({"action": "joinRoom", "roomId": room})
+
+        async def absent() -> bool:
+            return await members() <= before
+
+        await eventually(absent)
 
     async def _connect(self, path: str, query: Mapping[str, str], **options: Any) -> Guest:
         url = f"{self._url}{path}?{urlencode({'app': self.app, **query})}"

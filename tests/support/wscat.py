@@ -70,5 +70,5 @@ async def wscat(*arguments: str) -> AsyncIterator[Wscat]:
     finally:
         terminal.close()
         if process.returncode is None:
-            process.terminate()
+            process.kill()  # it may hang in its terminal, which is gone
         await process.wait()
