@@ -198,6 +198,9 @@ class Backend:
         except (Failed, proxy.Malformed) as wrong:
             log.warning("A route has failed.", app=self._caller.api, route=call.route, why=str(wrong))
             self.say(failure_frame(self._caller.connection, request, late=False))
+        except Exception:
+            log.exception("A route could not be called.", app=self._caller.api, route=call.route)
+            self.say(failure_frame(self._caller.connection, request, late=False))
         else:
             if route.response and result.body:
                 self.say(result.body.encode())
