@@ -66,8 +66,12 @@ async def test_a_channel_is_a_room_and_a_negotiation_in_it_a_call(http: httpx.As
     await eventually(call)
     assert {member["userId"] for member in shown["members"]} == {None, "viewer-1"}
     assert sorted(shown["call"]["participants"]) == sorted(member["connectionId"] for member in shown["members"])
-    known = (await http.get("/v1/connections", params={"app": "kvs", "room": arn})).json()["items"]
-    assert {each["dialect"] for each in known} == {"kvs"}
+
+    async def known() -> None:
+        items = (await http.get("/v1/connections", params={"app": "kvs", "room": arn})).json()["items"]
+        assert {each["dialect"] for each in items} == {"kvs"}
+
+    await eventually(known)
 
     await viewer.close()
     await master.close()

@@ -50,7 +50,8 @@ class Instance:
 
     def begin(self, *arguments: str) -> None:
         """Start it and return at once."""
-        self._process = Process(Program("up", (*self._up, *arguments), self.log, env=self.env))
+        up = (*self._up, *arguments)
+        self._process = Process(Program("up", up, self.log, env=self.env, stop_signal=signal.SIGINT))
 
     async def start(self, *arguments: str, within: float = 60) -> None:
         """Start it and return when all parts are ready."""
@@ -102,7 +103,6 @@ class Instance:
         """Press Ctrl-C, and wait for the end."""
         if self._process is None:
             return 0
-        self._process.send(signal.SIGINT)
         return await self._process.stop(within=30)
 
     def _all_ready(self) -> bool:

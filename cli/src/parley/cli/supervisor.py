@@ -56,7 +56,7 @@ class Supervisor:
                 await asyncio.gather(living, return_exceptions=True)
                 await self._end()
                 self.instance.forget()
-            if not living.cancelled():
+            if not stop.is_set():  # what breaks while all is being ended is no news
                 living.result()
 
     async def look(self) -> list[PartReport]:
