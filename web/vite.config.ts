@@ -38,7 +38,14 @@ export default defineConfig({
   plugins: [contentSecurityPolicy()],
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   resolve: { conditions: ["source", "module", "browser", "development|production"] }, // the client's own sources: no build before this one
-  build: { target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
+  build: {
+    target: "es2022",
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    rollupOptions: {
+      input: ["index.html"], // a page each
+    },
+  },
   server: {
     proxy: {
       "/v1": frontDoor,

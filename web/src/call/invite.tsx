@@ -1,8 +1,8 @@
 /** The button that copies the link to this room. */
 
 import { useState } from "preact/hooks";
+import { Link } from "../shared/icons";
 import { invitation } from "./address";
-import { Link } from "./icons";
 
 export function Invite({ room }: { room: string }) {
   const [said, setSaid] = useState("");

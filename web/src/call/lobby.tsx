@@ -1,9 +1,9 @@
 /** Before the call: who one is, which room, and how one looks. */
 
 import { useEffect, useState } from "preact/hooks";
+import { Logo } from "../shared/icons";
 import type { Conversation } from "./conversation";
 import type { Devices } from "./devices";
-import { Logo } from "./icons";
 import { initials } from "./people";
 import { suggestRoom } from "./room-names";
 import { Toggles } from "./toggle";

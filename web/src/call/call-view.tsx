@@ -2,10 +2,10 @@
 
 import type { Call } from "parley-client";
 import { useEffect, useState } from "preact/hooks";
+import { Bubble, Leave, Logo } from "../shared/icons";
 import { Banner } from "./banner";
 import type { Conversation, Seat } from "./conversation";
 import type { Devices } from "./devices";
-import { Bubble, Leave, Logo } from "./icons";
 import { Invite } from "./invite";
 import { Panel } from "./panel";
 import { nameOf, sends, takesPart } from "./people";

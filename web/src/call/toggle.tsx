@@ -1,8 +1,8 @@
 /** The buttons for microphone and camera, in the lobby and in the call. */
 
+import { Camera, Microphone } from "../shared/icons";
 import type { Conversation } from "./conversation";
 import type { Devices } from "./devices";
-import { Camera, Microphone } from "./icons";
 
 interface Props {
   readonly conversation: Conversation;

@@ -1,6 +1,6 @@
 /** One member's place in the grid: the picture, or who would be in it. */
 
-import { Microphone } from "./icons";
+import { Microphone } from "../shared/icons";
 import { initials } from "./people";
 import { Video } from "./video";
 

@@ -1,8 +1,8 @@
 /** After the call. */
 
 import { useEffect, useRef } from "preact/hooks";
+import { Logo } from "../shared/icons";
 import type { Conversation } from "./conversation";
-import { Logo } from "./icons";
 
 export function Farewell({ conversation, reason }: { conversation: Conversation; reason: string }) {
   const heading = useRef<HTMLHeadingElement>(null);

@@ -1,8 +1,8 @@
 /** Beside the grid, or over it on a phone: who is here, and the chat. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Close, Microphone, Send } from "../shared/icons";
 import type { Conversation, Line } from "./conversation";
-import { Close, Microphone, Send } from "./icons";
 import { nameOf, sends, takesPart } from "./people";
 
 interface Props {
