@@ -60,6 +60,15 @@ async def test_a_process_whose_checks_are_silent_is_ready() -> None:
     assert (nothing.status_code, nothing.json()["code"]) == (404, "not_found")
 
 
+async def test_metrics_are_told_from_the_start_whatever_is_missing() -> None:
+    async with client_of(Probes()) as client:
+        answer = await client.get("/metrics")
+
+    assert answer.status_code == 200
+    assert "parley_loop_lag_seconds_bucket" in answer.text
+    assert "parley_process_resident_memory_bytes" in answer.text
+
+
 async def hang() -> None:
     await asyncio.Event().wait()
 

@@ -26,6 +26,7 @@ import structlog
 import uvloop
 
 from parley.kit import logs
+from parley.kit.metrics import measuring
 from parley.kit.settings import Common, SettingsError
 
 S = TypeVar("S", bound=Common)
@@ -145,7 +146,8 @@ async def _watched(work: Awaitable[None], service: str) -> int:
     for received in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(received, tell, received)
     try:
-        await task
+        with measuring():
+            await task
     except asyncio.CancelledError:
         if not stop.told.is_set():
             raise

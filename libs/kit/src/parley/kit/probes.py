@@ -1,5 +1,5 @@
 """
-What a process says about itself on its HTTP port: ``/livez``, ``/readyz``, and behind them the service's own API.
+What a process says about itself on its HTTP port: ``/livez``, ``/readyz``, ``/metrics``; and behind them its own API.
 
 Liveness says that the loop turns, nothing else: a restart does not bring a lost database back. Readiness says
 whether work should be sent here, and if not, what is missing. Plain ASGI, so that the gateway needs no framework.
@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from parley.kit import metrics
 from parley.kit.telemetry import accepted, span
 from parley.protocol.codes import ErrorCode
 
@@ -56,6 +57,9 @@ class Probes:
                     await _answer(send, 503, {"code": ErrorCode.DEGRADED, "message": message, "missing": missing})
                 else:
                     await _answer(send, 200, {"ready": True})
+            case "/metrics":
+                accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+                await _write(send, 200, *metrics.exposed(accept))
             case _ if self._app:
                 await self._pass_on(self._app, scope, receive, send)
             case _ if self._why_not:
@@ -146,9 +150,12 @@ async def _answer_of(check: Check) -> str | None:
 
 
 async def _answer(send: Send, status: int, body: object) -> None:
-    content = msgspec.json.encode(body)
+    await _write(send, status, msgspec.json.encode(body), "application/json")
+
+
+async def _write(send: Send, status: int, content: bytes, kind: str) -> None:
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", kind.encode()),
         (b"content-length", str(len(content)).encode()),
         (b"cache-control", b"no-store"),
     ]
