@@ -107,6 +107,22 @@ def sets(name: str, availability: Any, **metadata: Any) -> c.PresenceSet:
     return c.PresenceSet(app=APP, connection=id_of(name), request=request, profile=profile)
 
 
+QUALITY = ask.PeerQuality(
+    connection_id=id_of("bob"),
+    state="connected",
+    bytes_sent=312_400,
+    bytes_received=298_112,
+    packets_received=604,
+    packets_lost=2,
+    jitter_ms=3.5,
+    round_trip_ms=24.0,
+    local_candidate="host",
+    remote_candidate="srflx",
+    setup_ms=210.0,
+    first_media_ms=480.0,
+)
+"""What ana can tell of bob after five seconds of a good call."""
+
 EVERYTHING: Step = [
     (opens("ana", mood="good"), 0),
     (opens("bob"), 20),
@@ -120,6 +136,7 @@ EVERYTHING: Step = [
     (c.Tick(app=""), 30_001),
     (describes("ana", "bob", "offer"), 40),
     (describes("bob", "ana", "answer"), 90),
+    (asks("ana", ask.Report(room="tea", peers=(QUALITY,))), 5_000),
     (asks("bob", ask.Leave(room="tea")), 60_000),
     (closes("ana"), 3_000),
     (c.GatewayLost(app="", gateway="g1"), 9_000),

@@ -107,6 +107,8 @@ class App(Declared, frozen=True, kw_only=True):
     """Told to integrations."""
     access_keys: dict[Text, Text] = {}
     """AWS-style keys by id, with their secrets: for `@connections`, `AWS_IAM` and Kinesis."""
+    reports: bool = True
+    """Whether members may report how media goes between them (`report` of `parley.v1`), for history and backends."""
     key: Text = "peerjs"
     """With PeerJS: what its clients name as their key."""
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from msgspec import Raw, Struct
 
 from parley.protocol.commands import Reason
-from parley.protocol.requests import Availability, Metadata
+from parley.protocol.requests import Availability, Metadata, PeerQuality
 
 
 class Data(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -160,6 +160,17 @@ class CallEnded(RoomEvent, kw_only=True, frozen=True):
     """Everybody who took part, with their times."""
 
 
+class CallQuality(RoomEvent, kw_only=True, frozen=True):
+    """A member has reported how media goes between it and its peers."""
+
+    call_id: str | None
+    """None when no call lasts in the room."""
+    connection_id: str
+    """Who reports."""
+    user_id: str | None
+    peers: tuple[PeerQuality, ...]
+
+
 class EventFailed(Data, kw_only=True, frozen=True):
     """A command that the rules could not process; it changed nothing."""
 
@@ -179,6 +190,7 @@ TYPES: Final[dict[str, type[Data]]] = {
     "room.closed": RoomClosed,
     "call.started": CallStarted,
     "call.ended": CallEnded,
+    "call.quality": CallQuality,
     "negotiation.offered": NegotiationOffered,
     "negotiation.answered": NegotiationAnswered,
     "negotiation.failed": NegotiationFailed,

@@ -10,7 +10,10 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final
 from zlib import crc32
 
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{15}=")
+PATTERN: Final = "[A-Za-z0-9_-]{15}="
+"""What every id fits, as a regular expression."""
+
+_ID: Final = re.compile(PATTERN)
 RANDOM_BYTES: Final = 9
 
 

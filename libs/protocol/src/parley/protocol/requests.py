@@ -5,15 +5,20 @@ its limits, and sends what remains on as a command (`commands.Asked`). ``data`` 
 opaque: it is kept as the bytes that the client wrote.
 """
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
+
+from parley.protocol import ids
 
 Availability = Literal["online", "available", "busy", "away", "inCall"]
 """`online` until the client says another; rooms says `inCall` while a call lasts."""
 
 Metadata = dict[str, Any]
 
+
+MAX_NUMBER: Final = 2**53 - 1
+"""What JavaScript counts to without leaving one out; history's columns hold it."""
 
 NULL: Final = Raw(b"null")
 """Data that was not given. (Never `Raw | None`: msgspec then takes nothing but null.)"""
@@ -138,6 +143,43 @@ class Signal(Request, kw_only=True, frozen=True, tag="signal"):
     data: Raw
 
 
+Count = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+Milliseconds = Annotated[float, Meta(ge=0, le=MAX_NUMBER)]
+ConnectionState = Literal["new", "connecting", "connected", "disconnected", "failed", "closed"]
+"""Of an RTCPeerConnection."""
+
+Candidate = Literal["host", "srflx", "prflx", "relay"]
+"""What kind of address a side of the path has: an RTCIceCandidateType."""
+
+
+class PeerQuality(Struct, kw_only=True, frozen=True, rename="camel"):
+    """How media goes between whoever reports and one peer; what is not known is None."""
+
+    connection_id: Annotated[str, Meta(pattern=f"^{ids.PATTERN}$")]
+    """The peer's."""
+    state: ConnectionState
+    bytes_sent: Count
+    """This and the other counts are since the last report."""
+    bytes_received: Count
+    packets_received: Count
+    packets_lost: Count
+    jitter_ms: Milliseconds | None = None
+    round_trip_ms: Milliseconds | None = None
+    local_candidate: Candidate | None = None
+    remote_candidate: Candidate | None = None
+    setup_ms: Milliseconds | None = None
+    """From the beginning of the negotiation until it was connected."""
+    first_media_ms: Milliseconds | None = None
+    """From the same beginning to the first media that was decoded."""
+
+
+class Report(Request, kw_only=True, frozen=True, tag="report"):
+    """Tell how media goes with the peers in a room. Backends and history learn it, and no other member."""
+
+    room: str
+    peers: tuple[PeerQuality, ...]
+
+
 class SetPresence(Request, kw_only=True, frozen=True, tag="presence"):
     """Say how available this connection is; metadata is merged."""
 
@@ -164,7 +206,7 @@ class Invoke(Request, kw_only=True, frozen=True, tag="invoke"):
     """The frame as it came."""
 
 
-RoomRequest = Join | Leave | Send | Chat | Relay | Publish
+RoomRequest = Join | Leave | Send | Chat | Relay | Publish | Report
 """Requests whose key is the room."""
 
 BoxRequest = Register | Release | Letter

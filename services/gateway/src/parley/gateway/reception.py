@@ -7,6 +7,8 @@ from time import time
 from typing import Final
 from urllib.parse import parse_qsl
 
+from msgspec.structs import replace
+
 from parley.gateway.backend import Backend, Backends, TurnedAway
 from parley.gateway.channels import Channels
 from parley.gateway.connection import Back, Connection, Lives
@@ -81,6 +83,7 @@ class Reception:
         self._origins = origins
         self._quotas = quotas
         self._rules = rules
+        self._without_reports = replace(rules, reports=False)
         self._entropy = entropy
 
     async def decide(self, request: Request) -> Accept | Refuse:
@@ -130,7 +133,8 @@ class Reception:
             identity = Identity.guest(name, await self._let_in(authorizer, backend, request, name))
         profile = _profile(dialect, hello.query, identity)
         own = None if backend is None else await backend.connect(request.subprotocols)
-        session = Session(id_, dialect, identity, profile, self._rules, time(), hello, requests)
+        rules = self._rules if self._apps.named(name).reports else self._without_reports
+        session = Session(id_, dialect, identity, profile, rules, time(), hello, requests)
         back = self._back(hello.query, identity) if dialect.resumable else None
         agent = headers.get("user-agent", "")[:256]
         connection = Connection(session, self._lives, _address(request), agent, back, backend)

@@ -57,7 +57,7 @@ _home_of = lru_cache(maxsize=16_384)(home_of)
 
 
 class Rules(Struct, frozen=True):
-    """What holds for every connection of this gateway."""
+    """What holds for every connection of an app on this gateway."""
 
     partitions: int
     rate: Rate = Rate()
@@ -67,6 +67,8 @@ class Rules(Struct, frozen=True):
     """How many members a room may have."""
     answer_ms: int = 30_000
     """How long an offer may wait for its answer before it counts as failed."""
+    reports: bool = True
+    """Whether the app takes reports of how media goes."""
 
 
 class Publish(Struct, frozen=True, gc=False):
@@ -353,7 +355,7 @@ class Session:
 
     # requests
 
-    def _asked(  # noqa: C901 - a case is one request
+    def _asked(  # noqa: C901, PLR0912 - a case is one request
         self, request: ask.ClientRequest, now: float, place: int, trouble: Refusal | None
     ) -> list[Action]:
         match request:
@@ -377,6 +379,8 @@ class Session:
             case ask.Leave():
                 self._rooms.discard(request.room)
                 action = self._to_room(request, None)
+            case ask.Report():
+                action = self._report(request)
             case ask.Register() | ask.Release() | ask.Letter():
                 self._need(self._identity.direct or self._identity.admin, "say something to a single connection")
                 if isinstance(request, ask.Letter):
@@ -410,6 +414,12 @@ class Session:
             raise Refusal(ErrorCode.NOT_ALLOWED, f"A connection may be in {most} rooms; leave one of them first.")
         self._rooms.add(request.room)
         return self._to_room(request, self._profile)
+
+    def _report(self, request: ask.Report) -> Publish:
+        self._need(self._identity.may(request.room, "join"), "report on a call in this room")
+        if not self._rules.reports:
+            raise Refusal(ErrorCode.NOT_ALLOWED, "This app takes no reports: send none on this connection.")
+        return self._to_room(request, None)
 
     def _signal(self, request: ask.Signal) -> Publish:
         self._need(self._identity.direct or self._identity.admin, "say something to a single connection")

@@ -15,7 +15,7 @@ from parley.protocol.envelope import CloudEvent, Place
 from parley.protocol.outputs import Apart, Deliver, Fact, Output, Reply
 from parley.protocol.registry import Connection
 from parley.protocol.table import Table
-from parley.rooms import calls, correspondence, membership, post, talk
+from parley.rooms import calls, correspondence, membership, post, reports, talk
 from parley.rooms.rows import Rows
 
 COUNTED_BYTES: Final = 64 * 1024
@@ -140,6 +140,8 @@ class Rooms:
                 yield from talk.chat(rows, command, request, at)
             case ask.Publish() as request:
                 yield from talk.publish(rows, command, request, at)
+            case ask.Report() as request:
+                yield from reports.report(rows, command, request)
             case ask.Register() as request:
                 yield from post.register(rows, command, request, at)
             case ask.Release() as request:

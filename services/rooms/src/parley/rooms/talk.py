@@ -30,7 +30,7 @@ def send(rows: Rows, command: Asked, request: Send, at: Place) -> Iterator[Outpu
     """Pass data to the other members."""
     key = (command.app, request.room)
     if (*key, command.connection) not in rows.members:
-        yield from _not_member(rows, command, request.ref, request.room)
+        yield from not_member(rows, command, request.ref, request.room)
         return
     if request.waits and rows.rooms[key].size == 1:
         yield from keeping.keep(rows, command, request, at)
@@ -75,7 +75,7 @@ def chat(rows: Rows, command: Asked, request: Chat, at: Place) -> Iterator[Outpu
     """Post to all members; a retry with an id that is still kept is answered with the same position."""
     key = (command.app, request.room)
     if (*key, command.connection) not in rows.members:
-        yield from _not_member(rows, command, request.ref, request.room)
+        yield from not_member(rows, command, request.ref, request.room)
         return
     position = rows.window.chats.get((*key, command.connection, request.id))
     if position is None:
@@ -221,6 +221,7 @@ def _direct_negotiation(rows: Rows, command: Asked, to: str, said: Signaling, at
                     yield Forward(partition, pair)
 
 
-def _not_member(rows: Rows, command: Asked, ref: str | None, room: str) -> Iterator[Output]:
+def not_member(rows: Rows, command: Asked, ref: str | None, room: str) -> Iterator[Output]:
+    """Refuse what only members may do."""
     message = f"Join {room!r} first: only members speak there." if len(room) <= 64 else "Join the room first."  # noqa: PLR2004
     yield from rows.to(command.connection, says.Error(ref=ref, code=ErrorCode.NOT_MEMBER, message=message))

@@ -25,6 +25,9 @@ MAX_METADATA_BYTES: Final = 4096
 
 MAX_REF: Final = 64
 
+MAX_PEERS: Final = 64
+"""Of a report."""
+
 Ref = Annotated[str, Meta(max_length=MAX_REF)]
 
 
@@ -71,6 +74,13 @@ class ChatFrame(ClientFrame, kw_only=True, frozen=True, tag="chat"):
     data: Raw = ask.NULL
 
 
+class ReportFrame(ClientFrame, kw_only=True, frozen=True, tag="report"):
+    """Tell how media goes between you and your peers in a room, each of them once. No other member hears it."""
+
+    room: str
+    peers: Annotated[tuple[ask.PeerQuality, ...], Meta(max_length=MAX_PEERS)]
+
+
 class PresenceFrame(ClientFrame, kw_only=True, frozen=True, tag="presence"):
     """Say how available you are."""
 
@@ -88,7 +98,9 @@ class PingFrame(ClientFrame, kw_only=True, frozen=True, tag="ping"):
     """Ask for a pong."""
 
 
-AnyClientFrame = JoinFrame | LeaveFrame | SignalFrame | SendFrame | ChatFrame | PresenceFrame | TokenFrame | PingFrame
+AnyClientFrame = (
+    JoinFrame | LeaveFrame | SignalFrame | SendFrame | ChatFrame | ReportFrame | PresenceFrame | TokenFrame | PingFrame
+)
 
 
 class GatewayFrame(Struct, tag_field="type", kw_only=True, frozen=True, omit_defaults=True, rename="camel"):
@@ -287,6 +299,8 @@ def _request(said: AnyClientFrame) -> ask.ClientRequest:  # noqa: PLR0911 - one 
             return ask.Join(ref=said.ref, room=name(said.room), since=said.since, metadata=metadata(said.metadata))
         case LeaveFrame():
             return ask.Leave(ref=said.ref, room=name(said.room))
+        case ReportFrame():
+            return ask.Report(ref=said.ref, room=name(said.room), peers=_once_each(said.peers))
         case PresenceFrame():
             return ask.SetPresence(ref=said.ref, availability=said.availability, metadata=metadata(said.metadata))
         case TokenFrame():
@@ -300,6 +314,12 @@ def _storable(text: str) -> str:
     if "\0" in text:
         raise Refusal(ErrorCode.BAD_REQUEST, "The text must not contain the character U+0000; put it into `data`.")
     return text
+
+
+def _once_each(peers: tuple[ask.PeerQuality, ...]) -> tuple[ask.PeerQuality, ...]:
+    if len({peer.connection_id for peer in peers}) < len(peers):
+        raise Refusal(ErrorCode.BAD_REQUEST, "A report names each peer once; put what you know of it into one entry.")
+    return peers
 
 
 def _misunderstood(frame: bytes, error: Exception) -> Misunderstood:
