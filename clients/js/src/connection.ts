@@ -6,7 +6,7 @@
  */
 
 import { Emitter } from "./emitter.js";
-import { ClosedError, InterruptedError } from "./errors.js";
+import { ClosedError, InterruptedError, RefusedError } from "./errors.js";
 import type {
   Answers,
   Availability,
@@ -23,17 +23,23 @@ import type {
 } from "./frames.js";
 import { decode } from "./frames.js";
 import { newId } from "./ids.js";
+import { type Invitation, Invitations } from "./invitation.js";
 import { Line, type WebSocketConstructor } from "./line.js";
-import { type Backoff, DEFAULT_BACKOFF, mayReconnect, waitBefore } from "./reconnect.js";
+import { type Backoff, DEFAULT_BACKOFF, mayReconnect, TOKEN_EXPIRED, waitBefore } from "./reconnect.js";
 import { Requests, refused } from "./requests.js";
+import type { Room } from "./room.js";
+import { Token, type TokenSource } from "./token.js";
 
 export interface ConnectOptions {
   /** The front door: `https://` or `wss://` (`http://` and `ws://` in development). */
   readonly url: string | URL;
   /** The app to speak in; `default` unless the token says another. */
   readonly app?: string;
-  /** A JWT, or how to get one: asked before each attempt. Development mode needs none. */
-  readonly token?: string | (() => string | Promise<string>);
+  /**
+   * A JWT, or how to get a fresh one: asked before each attempt, and when four fifths of the last one's life are
+   * over; the server then gets the fresh one without a new connection. Development mode needs none.
+   */
+  readonly token?: TokenSource;
   /** What the connection says about itself from the start; `deviceId` is made up if it is not given. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Where there is no global one, such as Node 20: npm's `ws`. */
@@ -50,7 +56,10 @@ export interface ConnectionEvents {
   renewed: { readonly connectionId: string };
   /** It will not come back. */
   closed: ClosedError;
+  /** Anything but an invitation. */
   signal: Signal;
+  /** Somebody asks this client into a call. */
+  invitation: Invitation;
   /** What concerns a room. `Room` listens to it. */
   room: RoomFrame;
   /** A backend speaks to this connection alone. */
@@ -58,6 +67,7 @@ export interface ConnectionEvents {
   /** An error that belongs to no request, such as a token that could not be had. */
   refused: Error;
   goAway: GoAway;
+  /** The server can't do all of its work for a while, or can again; `connection.degraded` is the last word. */
   degraded: Degraded;
 }
 
@@ -75,6 +85,10 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #options: ConnectOptions;
   readonly #WebSocket: WebSocketConstructor;
   readonly #requests = new Requests(BACKLOG);
+  readonly #token: Token;
+  readonly #rooms = new Set<Room>();
+  /** @internal */
+  readonly invitations: Invitations;
   /** Where resuming fails, the server ends what is left of us from before at once: it is the same device. */
   readonly #device = newId();
   readonly #identities = new Set<string>();
@@ -93,6 +107,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #resuming = 0;
   /** What was last said of ourselves: a renewed connection starts without it. */
   #presence: { availability?: Availability; metadata?: Metadata } | undefined;
+  #degraded: Degraded | undefined;
   #end: ClosedError | undefined;
 
   constructor(options: ConnectOptions) {
@@ -103,6 +118,16 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (!WebSocket) throw new TypeError("There is no global WebSocket here; pass one, such as npm's ws.");
     this.#WebSocket = WebSocket;
     this.#options = options;
+    this.#token = new Token(options.token, {
+      fresh: (token) => this.request({ action: "token", token }),
+      failed: (error) => this.emit("refused", error),
+    });
+    this.invitations = new Invitations({
+      received: (invitation) => this.emit("invitation", invitation),
+      signal: (to, data) => this.signal(to, data),
+      member: (connectionId) =>
+        [...this.#rooms].map((room) => room.members.get(connectionId)).find((member) => member),
+    });
     this.#url = new URL(options.url, globalThis.location?.href);
     globalThis.addEventListener?.("online", this.#hurry);
     void this.#dial();
@@ -119,6 +144,27 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   get app(): string | undefined {
     return this.#welcome?.app ?? this.#options.app;
+  }
+
+  /** What the server can't do at the moment, in its own words; `undefined` while all is well. */
+  get degraded(): Degraded | undefined {
+    return this.#degraded;
+  }
+
+  /** How willing this connection is, as it has last said by `setPresence`; `online` until then. */
+  get availability(): Availability {
+    return this.#presence?.availability ?? "online";
+  }
+
+  /** The rooms that were joined on this connection and not left. */
+  get rooms(): ReadonlySet<Room> {
+    return this.#rooms;
+  }
+
+  /** @internal */
+  enroll(room: Room): () => void {
+    this.#rooms.add(room);
+    return () => this.#rooms.delete(room);
   }
 
   /** Return whether an id is, or was, this connection's own. */
@@ -153,11 +199,21 @@ export class Connection extends Emitter<ConnectionEvents> {
     await this.request({ action: "signal", to, data });
   }
 
-  /** Say how willing this connection is, or something about it; metadata is merged. */
+  /**
+   * Say how willing this connection is, or something about it; metadata is merged with what was said before.
+   *
+   * Rejects with a `RefusedError` of code `not_allowed` if the token does not grant it; nothing has changed then.
+   */
   async setPresence(presence: { availability?: Availability; metadata?: Metadata }): Promise<void> {
-    const metadata = { ...this.#presence?.metadata, ...presence.metadata };
-    this.#presence = { ...this.#presence, ...presence, metadata };
-    await this.request({ action: "presence", ...presence });
+    const before = this.#presence;
+    const said = { ...before, ...presence, metadata: { ...before?.metadata, ...presence.metadata } };
+    this.#presence = said;
+    try {
+      await this.request({ action: "presence", ...presence });
+    } catch (error) {
+      if (error instanceof RefusedError && this.#presence === said) this.#presence = before;
+      throw error;
+    }
   }
 
   /** Ask the REST interface behind the same front door, as the same client. */
@@ -165,7 +221,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const url = new URL(path, this.#url);
     url.protocol = secure(this.#url) ? "https:" : "http:";
     if (this.#options.app) url.searchParams.set("app", this.#options.app);
-    const token = await this.#token();
+    const token = await this.#token.current();
     const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
     return fetch(url, signal ? { headers, signal } : { headers });
   }
@@ -175,17 +231,12 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#finish(new ClosedError(1000, "This connection was closed by its own side."));
   }
 
-  async #token(): Promise<string | undefined> {
-    const { token } = this.#options;
-    return typeof token === "function" ? await token() : token;
-  }
-
   async #dial(): Promise<void> {
     clearTimeout(this.#redial);
     this.#redial = undefined;
     this.#refusal = undefined;
     try {
-      const token = await this.#token();
+      const token = await this.#token.fresh();
       if (this.#end) return;
       const protocols = token ? [PROTOCOL, `bearer.${token}`] : [PROTOCOL];
       this.#line = new Line(new this.#WebSocket(this.#address(), protocols), {
@@ -237,7 +288,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       case "error":
         return frame.ref ? this.#requests.settle(frame) : this.#refusedAtLarge(frame);
       case "signal":
-        return this.emit("signal", frame);
+        return this.invitations.receive(frame) ? undefined : this.emit("signal", frame);
       case "message":
         return frame.room ? this.emit("room", frame) : this.emit("message", frame);
       case "member.joined":
@@ -249,7 +300,7 @@ export class Connection extends Emitter<ConnectionEvents> {
         return this.#goAway(frame);
       case "degraded":
       case "restored":
-        return this.emit("degraded", frame);
+        return this.#weather(frame);
       default: // a later server may say more
         return;
     }
@@ -261,18 +312,29 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#identities.add(welcome.connectionId);
     this.#attempt = 0;
     this.#line?.expectHeartbeat(welcome.heartbeatSeconds);
+    this.#token.keep(welcome.time);
     if (!welcome.resumed) this.#n = -1;
-    if (renewed) this.#requests.interrupt(new InterruptedError());
+    if (renewed) {
+      this.#requests.interrupt(new InterruptedError());
+      this.invitations.end();
+    }
     const again = this.#requests.unanswered();
     this.#enter("open");
     if (renewed) this.#introduce(welcome.connectionId);
     for (const text of again) this.#line?.send(text);
+    // It is said by the gateway that one is connected to; of the next one's weather nothing is known but that it is up.
+    if (this.#degraded) this.#weather({ type: "restored", reason: "Connected anew." });
   }
 
   /** Say to the server, before anything else, what a new connection does not have. */
   #introduce(connectionId: string): void {
     if (this.#presence) void this.request({ action: "presence", ...this.#presence }).catch(() => {});
     this.emit("renewed", { connectionId });
+  }
+
+  #weather(frame: Degraded): void {
+    this.#degraded = frame.type === "degraded" ? frame : undefined;
+    this.emit("degraded", frame);
   }
 
   #refusedAtLarge(frame: Refusal): void {
@@ -288,8 +350,11 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #ended(code: number, reason: string): void {
     this.#line = undefined;
+    this.#token.stop();
     if (this.#end) return;
-    if (!mayReconnect(code)) {
+    // What ends with its token, as after a night's sleep, comes back with a fresh one, if there is one to be had.
+    const outlived = code === TOKEN_EXPIRED && this.#state === "open" && this.#token.renewable;
+    if (!mayReconnect(code) && !outlived) {
       const sentence = this.#refusal?.message ?? (reason || `The server closed the connection (${code}).`);
       return this.#finish(new ClosedError(code, sentence, this.#refusal?.code));
     }
@@ -310,7 +375,9 @@ export class Connection extends Emitter<ConnectionEvents> {
     clearTimeout(this.#redial);
     globalThis.removeEventListener?.("online", this.#hurry);
     this.#line?.close();
+    this.#token.stop();
     this.#requests.abandon(end);
+    this.invitations.end();
     this.#enter("closed");
     this.emit("closed", end);
   }

@@ -40,7 +40,26 @@ export type Request =
   | { action: "chat"; room: string; id: string; text: string; data?: unknown }
   | { action: "presence"; availability?: Availability; metadata?: Metadata }
   | { action: "token"; token: string }
+  | { action: "report"; room: string; peers: readonly PeerReport[] }
   | { action: "ping" };
+
+/** How the path to one peer does, as this side measures it. Bytes and packets are those since the last report. */
+export interface PeerReport {
+  readonly connectionId: string;
+  readonly state: RTCPeerConnectionState;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly packetsReceived: number;
+  readonly packetsLost: number;
+  readonly jitterMs?: number | null;
+  readonly roundTripMs?: number | null;
+  readonly localCandidate?: RTCIceCandidateType | null;
+  readonly remoteCandidate?: RTCIceCandidateType | null;
+  /** From the start of the negotiation until media could flow. */
+  readonly setupMs?: number | null;
+  /** From the same start until the first media was decoded. */
+  readonly firstMediaMs?: number | null;
+}
 
 export interface Welcome {
   readonly type: "welcome";
@@ -171,7 +190,8 @@ export interface Answers {
   send: Ok;
   chat: Posted;
   presence: Ok;
-  token: { readonly expiresAt: string };
+  token: { readonly expiresAt: string | null };
+  report: Ok;
   ping: Pong;
 }
 

@@ -2,6 +2,7 @@
 
 import type { Connection } from "./connection.js";
 import type { Chat, Place } from "./frames.js";
+import { chatBehind } from "./history.js";
 
 const PAGE = 500;
 /** Who has missed more had better page through history. */
@@ -21,7 +22,7 @@ export async function chatBetween(
   let place = since;
   try {
     for (;;) {
-      const fresh = await chatBehind(connection, room, place, signal);
+      const fresh = await chatBehind(connection, room, place, PAGE, signal);
       found.push(...fresh.filter((chat) => !(chat.epoch === until.epoch && chat.position > until.position)));
       const last = fresh.at(-1);
       if (!last || (last.epoch === until.epoch && last.position >= until.position)) return found;
@@ -32,17 +33,4 @@ export async function chatBetween(
   } catch {
     return undefined;
   }
-}
-
-async function chatBehind(
-  connection: Connection,
-  room: string,
-  { epoch, position }: Place,
-  signal: AbortSignal,
-): Promise<(Chat & Place)[]> {
-  const query = new URLSearchParams({ epoch, after: String(position), order: "oldest", limit: String(PAGE) });
-  const response = await connection.http(`/v1/rooms/${encodeURIComponent(room)}/messages?${query}`, signal);
-  if (!response.ok) throw new Error(`History answers ${response.status}.`);
-  const { items } = (await response.json()) as { items: (Omit<Chat, "type"> & Place)[] };
-  return items.map((item) => ({ type: "chat", ...item }));
 }

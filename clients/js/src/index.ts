@@ -30,6 +30,7 @@ export type {
   Member,
   Message,
   Metadata,
+  PeerReport,
   Place,
   Positioned,
   Posted,
@@ -37,10 +38,23 @@ export type {
   RoomFrame,
   Signal,
 } from "./frames.js";
+export type { HistoryPage, PastChat } from "./history.js";
 export { fetchIceServers } from "./ice.js";
 export { newId } from "./ids.js";
+export {
+  Invitation,
+  type InvitationAnswer,
+  type InvitationEvents,
+  type InvitationState,
+  type InviteOptions,
+  type SentInvitation,
+} from "./invitation.js";
 export type { WebSocketConstructor, WebSocketLike } from "./line.js";
+export { willing } from "./membership.js";
 export type { SignalData } from "./negotiation.js";
 export { type Kind, Peer } from "./peer.js";
+export type { Post } from "./posts.js";
 export { type Backoff, mayReconnect, waitBefore } from "./reconnect.js";
+export type { HistoryOptions } from "./room.js";
 export { type JoinOptions, join, Room, type RoomEvents } from "./room.js";
+export type { TokenSource } from "./token.js";

@@ -47,3 +47,8 @@ export function difference(before: Members, after: Members): { came: Member[]; w
     went: [...before.values()].filter((member) => !after.has(member.connectionId)),
   };
 }
+
+/** Return whether a member takes part in calls, or would: only such a one is offered to. Others are invited. */
+export function willing({ availability }: Pick<Member, "availability">): boolean {
+  return availability === "available" || availability === "inCall";
+}

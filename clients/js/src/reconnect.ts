@@ -8,6 +8,9 @@ export interface Backoff {
 
 export const DEFAULT_BACKOFF: Backoff = { firstMs: 250, capMs: 15_000 };
 
+/** Final, unless there is a fresh token to come back with. */
+export const TOKEN_EXPIRED = 4501;
+
 const POLICY = 1008;
 const FIRST_FINAL = 4500;
 const LAST_FINAL = 4999;

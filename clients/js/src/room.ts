@@ -24,8 +24,11 @@ import type {
   RoomFrame,
 } from "./frames.js";
 import { chatBetween } from "./gap.js";
+import { chatBefore, type HistoryPage, type PastChat } from "./history.js";
 import { newId } from "./ids.js";
-import { advance, change, difference, joined, type Membership, standing } from "./membership.js";
+import type { InviteOptions, SentInvitation } from "./invitation.js";
+import { advance, change, difference, joined, type Membership, standing, willing } from "./membership.js";
+import { type Post, Posts } from "./posts.js";
 
 export interface RoomEvents {
   joined: Member;
@@ -35,6 +38,8 @@ export interface RoomEvents {
   members: undefined;
   /** Chat in the room's order, one's own included. */
   chat: Chat;
+  /** One's own chat is on its way, durable, or given up: `room.posts` has another state of it. */
+  post: Post;
   message: Message;
   /** Joined again, and chat that was missed follows. Unless `recovered`, some is missing; if `renewed`, under a new id. */
   rejoined: { readonly recovered: boolean; readonly renewed: boolean };
@@ -48,6 +53,16 @@ export interface JoinOptions {
   /** Of this membership; it lies over the connection's own. */
   readonly metadata?: Metadata;
 }
+
+export interface HistoryOptions {
+  /** Only what is before this place; without it, what is before the oldest that this room has returned so far. */
+  readonly before?: Place;
+  /** How many at most, 1 to 1,000; 50 unless it says otherwise. */
+  readonly limit?: number;
+}
+
+/** How many of the last frames the server's own window is asked for: what history may not have yet. */
+const TAIL = 100;
 
 /** Join a room; resolves once this client is a member. */
 export async function join(connection: Connection, name: string, options: JoinOptions = {}): Promise<Room> {
@@ -73,6 +88,13 @@ export class Room extends Emitter<RoomEvents> {
   #blind = false;
   /** Own chat on its way, and where the stream has shown it. */
   readonly #posting = new Map<string, Posted | undefined>();
+  readonly #posts = new Posts((post) => this.emit("post", post));
+  /** Set with the first join: everything behind it comes by itself. */
+  #began: Place | undefined;
+  /** The oldest that `history` has returned. */
+  #oldest: Place | undefined;
+  /** Pages follow one another. */
+  #paging: Promise<unknown> = Promise.resolve();
 
   /** Use `join`. */
   constructor(connection: Connection, name: string, options: JoinOptions = {}) {
@@ -84,12 +106,28 @@ export class Room extends Emitter<RoomEvents> {
       connection.on("room", (frame) => frame.room === name && this.#receive(frame)),
       connection.on("renewed", () => this.#connectionRenewed()),
       connection.on("closed", (end) => this.#out(end)),
+      connection.enroll(this),
     ];
   }
 
   /** The others, by connection id. */
   get members(): ReadonlyMap<string, Member> {
     return this.#membership.members;
+  }
+
+  /** Those of the others who take part in calls or would: `available`, or `inCall`. */
+  get available(): Member[] {
+    return [...this.members.values()].filter(willing);
+  }
+
+  /** Those of the others who are here and take part in no call: they can be invited. */
+  get dormant(): Member[] {
+    return [...this.members.values()].filter((member) => !willing(member));
+  }
+
+  /** What this client has posted here and how far it got, by id; the last thousand that are settled. */
+  get posts(): ReadonlyMap<string, Post> {
+    return this.#posts.all;
   }
 
   /** Where in the room's stream this client is. */
@@ -102,6 +140,7 @@ export class Room extends Emitter<RoomEvents> {
     try {
       const answer = await this.#ask();
       this.#membership = this.#others(joined(answer));
+      this.#began = this.place;
       this.#renewed = false;
       if (this.#held.length === 0) this.#phase = "in";
       else setTimeout(() => this.#release()); // once who awaits the join has had its turn to listen
@@ -111,9 +150,11 @@ export class Room extends Emitter<RoomEvents> {
     }
   }
 
+  /** Leave the room; the others are told, and one's open invitations into it are withdrawn. */
   async leave(): Promise<void> {
     if (this.#phase === "out") return;
     this.#stop();
+    this.connection.invitations.withdraw(this.name);
     try {
       await this.connection.request({ action: "leave", room: this.name });
     } catch (error) {
@@ -128,12 +169,54 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /**
-   * Post chat; resolves once it is durable.
+   * Post chat; resolves once it is durable. Its way there is seen in `posts`, too.
    *
    * It survives interruptions: whether it had arrived is read from the stream before it is said again. Where
-   * the stream cannot be read, it is given up with an `InterruptedError`.
+   * the stream cannot be read, it is given up with an `InterruptedError`. A refused one rejects with a
+   * `RefusedError`, of code `too_large`, `rate_limited`, `not_allowed` or `not_member` for instance.
+   *
+   * @param text what everybody reads
+   * @param options `data` is any JSON that goes with it. `id` is made up if it is not given; post a failed one
+   * again under the same.
    */
   async chat(text: string, { id = newId(), data }: { id?: string; data?: unknown } = {}): Promise<Posted> {
+    this.#posts.sending(id, text, data);
+    try {
+      const posted = await this.#post(text, id, data);
+      this.#posts.sent(posted);
+      return posted;
+    } catch (error) {
+      this.#posts.failed(id, error);
+      throw error;
+    }
+  }
+
+  /**
+   * Read what was said before: each call returns the page before the last one's, starting with what was said
+   * before this client joined.
+   *
+   * What is said while one is a member comes as `chat` by itself. Rejects with a `RefusedError` of code
+   * `not_allowed` if the token does not grant `history` here, and with a `ParleyError` of code `unreachable`
+   * if nobody answers; the next call asks for the same page then.
+   */
+  history(options: HistoryOptions = {}): Promise<HistoryPage> {
+    const { before, limit = 50 } = options;
+    if (before) return chatBefore(this.connection, this.name, before, limit);
+    const page = this.#paging.then(() => this.#older(limit));
+    this.#paging = page.catch(() => {});
+    return page;
+  }
+
+  /**
+   * Ask a member into the call of this room, for instance one of `dormant`.
+   *
+   * The other side hears the connection's event `invitation`. Needs the grant `direct`.
+   */
+  invite(connectionId: string, options: InviteOptions = {}): SentInvitation {
+    return this.connection.invitations.invite(connectionId, this.name, options);
+  }
+
+  async #post(text: string, id: string, data: unknown): Promise<Posted> {
     const request = {
       action: "chat",
       room: this.name,
@@ -158,6 +241,32 @@ export class Room extends Emitter<RoomEvents> {
     } finally {
       this.#posting.delete(id);
     }
+  }
+
+  async #older(limit: number): Promise<HistoryPage> {
+    const began = this.#began ?? this.place;
+    const [page, fresh] = await Promise.all([
+      chatBefore(this.connection, this.name, this.#oldest ?? began, limit),
+      this.#oldest ? [] : this.#justBefore(began),
+    ]);
+    const newest = page.messages.findLast(({ epoch }) => epoch === began.epoch)?.position ?? 0;
+    const all = [...page.messages, ...fresh.filter(({ position }) => position > newest)];
+    const messages = all.slice(-limit);
+    this.#oldest = messages[0] ?? this.#oldest;
+    return { messages, more: page.more || messages.length < all.length };
+  }
+
+  /**
+   * The chat right before this client joined, from the room itself: history is told of everything a moment
+   * later, and what it is not told yet is on no later page either. None where that is long ago.
+   */
+  async #justBefore({ epoch, position }: Place): Promise<PastChat[]> {
+    if (this.place.epoch !== epoch || this.place.position - position >= TAIL) return [];
+    const answer = await this.#ask({ epoch, position: Math.max(0, position - TAIL) });
+    return answer.missed
+      .filter((frame) => frame.type === "chat")
+      .filter((chat) => answer.epoch === epoch && chat.position < position)
+      .map((chat) => ({ ...chat, epoch }));
   }
 
   #receive(frame: RoomFrame): void {
@@ -213,19 +322,19 @@ export class Room extends Emitter<RoomEvents> {
 
   #chat(frame: Chat): void {
     if (this.connection.isSelf(frame.from) && this.#posting.has(frame.id)) {
-      this.#posting.set(frame.id, {
-        room: this.name,
-        id: frame.id,
-        position: frame.position,
-        time: frame.time,
-      });
+      const { id, position, time } = frame;
+      this.#posting.set(id, { room: this.name, id, position, time });
+      this.#posts.sent(frame);
     }
     this.emit("chat", frame);
   }
 
   #announce(before: Membership, reason: LeaveReason): void {
     const { came, went } = difference(before.members, this.members);
-    for (const member of went) this.emit("left", { member, reason });
+    for (const member of went) {
+      this.connection.invitations.left(member.connectionId, this.name);
+      this.emit("left", { member, reason });
+    }
     for (const member of came) this.emit("joined", member);
     if (came.length + went.length > 0) this.emit("members", undefined);
   }
