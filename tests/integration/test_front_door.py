@@ -68,6 +68,9 @@ def ask(front_door: str, method: str, target: str, headers: dict[str, str] | Non
         ("history", "GET", "/v1/calls"),
         ("history", "GET", "/v1/calls/1?x=/v1/rooms"),
         ("history", "GET", "/v1/analytics/calls"),
+        ("history", "GET", "/v1/messages?q=tea"),
+        ("history", "GET", "/v1/events?room=a%2Fb"),
+        ("presence", "GET", "/v1/parts"),
         ("presence", "GET", "/v1/connections?room=a%2Fb"),
         ("presence", "POST", "/v1/connections/R0oXAdfD0kwCH6w%3D/messages"),
         ("presence", "GET", "/discovery?conversationId=1"),
@@ -180,6 +183,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     web = tmp_path_factory.mktemp("web")
     (web / "assets").mkdir()
     (web / "index.html").write_text("the page")
+    (web / "console.html").write_text("the console")
     (web / "assets" / "app-1.js").write_text("its script")
     return web
 
@@ -189,6 +193,11 @@ PAGES = [
     ("/", 200, "the page", None),
     ("/?room=tea", 200, "the page", None),
     ("/some/page", 200, "the page", None),
+    ("/console", 200, "the console", None),
+    ("/console/", 200, "the console", None),
+    ("/console/rooms/a%2Fb?q=1", 200, "the console", None),
+    ("/console.html", 200, "the console", None),
+    ("/consoles", 200, "the page", None),
     ("/assets/app-1.js", 200, "its script", IMMUTABLE),
     ("/assets/app-0.js", 404, "404 Not Found", None),
     ("/assets/", 404, "404 Not Found", None),

@@ -63,12 +63,12 @@ TEMPLATE = """\
 		import to {rooms}
 	}}
 
-	@history vars_regexp {{http.request.orig_uri}} ^/v1/(rooms/[^/?]+/messages|calls|analytics)([/?]|$)
+	@history vars_regexp {{http.request.orig_uri}} ^/v1/(rooms/[^/?]+/messages|messages|calls|analytics|events)([/?]|$)
 	handle @history {{
 		import to {history}
 	}}
 
-	@presence vars_regexp {{http.request.orig_uri}} ^/(v1/connections|discovery)([/?]|$)
+	@presence vars_regexp {{http.request.orig_uri}} ^/(v1/connections|v1/parts|discovery)([/?]|$)
 	handle @presence {{
 		import to {presence}
 	}}
@@ -135,6 +135,11 @@ BUILT = """\
 		handle /assets/* {{
 			@there file
 			header @there Cache-Control "public, max-age=31536000, immutable"
+			file_server
+		}}
+		@console path /console /console/*
+		handle @console {{
+			rewrite * /console.html
 			file_server
 		}}
 		handle {{
