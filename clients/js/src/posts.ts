@@ -41,7 +41,7 @@ export class Posts {
     this.#forget();
   }
 
-  sent({ id, position, time }: Pick<Posted, "id" | "position" | "time">): void {
+  sent(id: string, { position, time }: Pick<Posted, "position" | "time">): void {
     const post = this.#posts.get(id);
     if (post?.state !== "sending") return;
     this.#set({ ...post, state: "sent", position, time });

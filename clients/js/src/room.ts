@@ -183,7 +183,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#posts.sending(id, text, data);
     try {
       const posted = await this.#post(text, id, data);
-      this.#posts.sent(posted);
+      this.#posts.sent(id, posted);
       return posted;
     } catch (error) {
       this.#posts.failed(id, error);
@@ -324,7 +324,7 @@ export class Room extends Emitter<RoomEvents> {
     if (this.connection.isSelf(frame.from) && this.#posting.has(frame.id)) {
       const { id, position, time } = frame;
       this.#posting.set(id, { room: this.name, id, position, time });
-      this.#posts.sent(frame);
+      this.#posts.sent(id, frame);
     }
     this.emit("chat", frame);
   }

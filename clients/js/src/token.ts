@@ -16,8 +16,9 @@ export interface TokenEvents {
   failed(error: Error): void;
 }
 
-/** The share of a token's life after which it is replaced. */
+/** The share of a token's life after which it is replaced; of what is left then, after which it is tried again. */
 const SHARE = 0.8;
+const AGAIN_SHARE = 0.2;
 /** Between attempts there is at least this time, and at most what a timer can wait for. */
 const SOONEST_MS = 1000;
 const LATEST_MS = 2 ** 31 - 1;
@@ -67,16 +68,13 @@ export class Token {
     clearTimeout(this.#timer);
   }
 
-  #plan(soonest = SOONEST_MS): void {
+  #plan(share = SHARE, soonestMs = SOONEST_MS): void {
     this.stop();
     const left = this.#held === undefined ? undefined : this.#leftMs(this.#held);
     if (left === undefined || !this.renewable) return;
-    this.#wait(Math.max(soonest, left * SHARE));
-  }
-
-  #wait(ms: number): void {
     const turn = this.#turn;
-    this.#timer = setTimeout(() => void this.#renew(turn), Math.min(ms, LATEST_MS));
+    const wait = Math.min(Math.max(soonestMs, left * share), LATEST_MS);
+    this.#timer = setTimeout(() => void this.#renew(turn), wait);
   }
 
   async #renew(turn: number): Promise<void> {
@@ -90,7 +88,7 @@ export class Token {
     } catch (error) {
       if (error instanceof InterruptedError || error instanceof ClosedError || turn !== this.#turn) return;
       this.#held = before;
-      this.#plan(error instanceof RefusedError ? error.retryAfterMs : undefined);
+      this.#plan(AGAIN_SHARE, error instanceof RefusedError ? error.retryAfterMs : undefined);
       this.#events.failed(error instanceof Error ? error : new Error(String(error)));
     }
   }

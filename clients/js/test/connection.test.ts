@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClosedError, connect, InterruptedError, RefusedError } from "../src/index.js";
+import { expiring } from "./jwt.js";
 import { ScriptedServer } from "./server.js";
 import { NodeWebSocket, next, scripted } from "./support.js";
 
@@ -217,6 +218,86 @@ scripted(
     assert.equal((await stage.server.visit()).protocols[1], "bearer.third");
   },
 );
+
+scripted(
+  "a token that ends soon is replaced in band: nothing is dialled anew",
+  async ({ connect, server }) => {
+    const given: string[] = [];
+    const token = () => {
+      given.push(expiring(Date.now() + (given.length === 0 ? 1000 : 60_000), `${given.length}`));
+      return given.at(-1) ?? "";
+    };
+    const connection = connect({ token });
+    const visit = await server.visit();
+    visit.welcome("a", { time: new Date().toISOString() });
+    const request = await visit.grant("token", { expiresAt: new Date(Date.now() + 60_000).toISOString() });
+
+    assert.equal(request.token, given[1]);
+    assert.equal(connection.state, "open");
+  },
+);
+
+scripted("who outlives its token comes back with a fresh one, as the same connection", async (stage) => {
+  const tokens = ["first", "second"];
+  const { visit } = await stage.open("a", { token: () => tokens.shift() ?? "none" });
+  visit.say({ type: "error", code: "token_expired", message: "Your token has expired." });
+  visit.close(4501);
+
+  const back = await stage.server.visit();
+  assert.equal(back.protocols[1], "bearer.second");
+  assert.equal(back.query.get("resume"), "token-of-a");
+});
+
+scripted("a fresh token that has expired already is of no use", async (stage) => {
+  const { connection, visit } = await stage.open("a", { token: () => "stale" });
+  const closed = next(connection, "closed");
+  visit.close(4501);
+  (await stage.server.visit()).close(4501);
+
+  assert.equal((await closed).closeCode, 4501);
+});
+
+scripted("what the server can't do at the moment is known until it can again", async ({ open }) => {
+  const { connection, visit } = await open("a");
+  const said: unknown[] = [connection.degraded];
+  const heard = () => next(connection, "degraded").then(() => said.push(connection.degraded?.reason));
+  let word = heard();
+  visit.say({ type: "degraded", reason: "The log is slow." });
+  await word;
+  word = heard();
+  visit.say({ type: "restored", reason: "It is not." });
+  await word;
+
+  assert.deepEqual(said, [undefined, "The log is slow.", undefined]);
+});
+
+scripted("of another gateway nothing bad is known", async ({ open, server }) => {
+  const { connection, visit } = await open("a");
+  const bad = next(connection, "degraded");
+  visit.say({ type: "degraded", reason: "The log is slow." });
+  await bad;
+  const good = next(connection, "degraded");
+  visit.cut();
+  (await server.visit()).welcome("a", { resumed: true });
+
+  assert.equal((await good).type, "restored");
+  assert.equal(connection.degraded, undefined);
+});
+
+scripted("a presence that is refused is not ours", async ({ open }) => {
+  const { connection, visit } = await open("a");
+  assert.equal(connection.availability, "online");
+  const available = connection.setPresence({ availability: "available" });
+  await visit.grant("presence");
+  await available;
+  const busy = connection.setPresence({ availability: "busy" });
+  assert.equal(connection.availability, "busy");
+  const { ref } = await visit.hear();
+  visit.say({ type: "error", ref, code: "not_allowed", message: "Not with this token." });
+
+  await assert.rejects(busy, { code: "not_allowed" });
+  assert.equal(connection.availability, "available");
+});
 
 scripted("a server that asks clients to go is left in time, and not for good", async ({ server, open }) => {
   const { visit } = await open("a");

@@ -294,6 +294,184 @@ scripted(
   },
 );
 
+scripted("members are available or dormant, as they say", async (stage) => {
+  const { room, visit } = await together(stage);
+  const changed = (availability: string) => ({
+    type: "member.changed",
+    room: "r",
+    connectionId: "b",
+    availability,
+    metadata: {},
+  });
+  const seen: [string, boolean][] = [];
+  for (const availability of ["available", "inCall", "busy", "away", "online"]) {
+    const heard = next(room, "changed");
+    visit.say(changed(availability));
+    await heard;
+    assert.equal(room.available.length + room.dormant.length, 1);
+    seen.push([availability, room.available.length === 1]);
+  }
+
+  assert.deepEqual(seen, [
+    ["available", true],
+    ["inCall", true],
+    ["busy", false],
+    ["away", false],
+    ["online", false],
+  ]);
+});
+
+scripted("a connection knows the rooms that it is in", async (stage) => {
+  const { room, visit } = await together(stage);
+  assert.deepEqual([...room.connection.rooms], [room]);
+  const leaving = room.leave();
+  await visit.grant("leave");
+  await leaving;
+
+  assert.deepEqual([...room.connection.rooms], []);
+});
+
+scripted("a post is seen on its way until it is durable", async (stage) => {
+  const { room, visit } = await together(stage);
+  const states: string[] = [];
+  room.on("post", ({ id, state }) => states.push(`${id} ${state}`));
+  const posting = room.chat("hello", { id: "1", data: 7 });
+  assert.deepEqual(room.posts.get("1"), { id: "1", text: "hello", data: 7, state: "sending" });
+  await visit.grant("chat", { room: "r", id: "1", position: 3, time: "now" });
+  await posting;
+
+  assert.deepEqual(states, ["1 sending", "1 sent"]);
+  assert.deepEqual(room.posts.get("1"), {
+    id: "1",
+    text: "hello",
+    data: 7,
+    state: "sent",
+    position: 3,
+    time: "now",
+  });
+});
+
+scripted("a post that fails says why, and can be posted again", async (stage) => {
+  const { room, visit } = await together(stage);
+  const posting = room.chat("hello", { id: "1" });
+  const { ref } = await visit.hear();
+  visit.say({ type: "error", ref, code: "not_allowed", message: "Not in this room." });
+  await assert.rejects(posting, { code: "not_allowed" });
+  const failed = room.posts.get("1");
+  const again = room.chat("hello", { id: "1" });
+  await visit.grant("chat", { room: "r", id: "1", position: 3, time: "now" });
+  await again;
+
+  assert.deepEqual([failed?.state, failed?.error?.message], ["failed", "Not in this room."]);
+  assert.equal(room.posts.get("1")?.state, "sent");
+});
+
+scripted("of settled posts the last thousand are known", async (stage) => {
+  const { room, visit } = await together(stage);
+  const posts = 1100;
+  for (let done = 0; done < posts; done += 100) {
+    const hundred = Array.from({ length: 100 }, (_, at) => room.chat("x", { id: `${done + at}` }));
+    for (const _ of hundred) await visit.grant("chat", { room: "r", id: "?", position: 3, time: "now" });
+    await Promise.all(hundred);
+  }
+
+  assert.equal(room.posts.size, 1000);
+  assert.ok(room.posts.has(`${posts - 1}`) && !room.posts.has("0"));
+});
+
+/** A page of history, the newest first as REST has it. */
+const past = (next: string | null, ...items: object[]) => ({ status: 200, body: { items, next } });
+const told = (position: number, text: string, epoch = "e1") => ({ ...chat(position, text), epoch });
+const texts = ({ messages }: { messages: readonly { text: string }[] }) => messages.map(({ text }) => text);
+
+scripted("history pages backwards from where this client joined", async (stage) => {
+  const { connection, visit } = await stage.open("a");
+  const joining = join(connection, "r");
+  await visit.grant("join", joined(9, [member("b")]));
+  const room = await joining;
+  stage.server.pages.set(MESSAGES, past("more", told(7, "four"), told(5, "three")));
+  const first = room.history({ limit: 2 });
+  await visit.grant("join", joined(9, [member("b")], { recovered: true, missed: [chat(7, "four")] }));
+  assert.deepEqual([texts(await first), (await first).more], [["three", "four"], true]);
+  stage.server.pages.set(MESSAGES, past(null, told(2, "two"), told(8, "one", "e0")));
+  const second = await room.history({ limit: 2 });
+
+  assert.deepEqual([texts(second), second.more], [["one", "two"], false]);
+  assert.deepEqual(
+    stage.server.asked.map(({ url }) => new URLSearchParams(url.split("?")[1]).toString()),
+    ["order=newest&limit=2&epoch=e1&before=9", "order=newest&limit=2&epoch=e1&before=5"],
+  );
+});
+
+scripted("what history does not know yet comes from the room itself, and once", async (stage) => {
+  const { connection, visit } = await stage.open("a");
+  const joining = join(connection, "r");
+  await visit.grant("join", joined(9, [member("b")]));
+  const room = await joining;
+  stage.server.pages.set(MESSAGES, past(null, told(6, "known"), told(5, "older")));
+  const reading = room.history({ limit: 3 });
+  const missed = [chat(5, "older"), chat(6, "known"), chat(7, "late"), chat(8, "later"), chat(10, "after")];
+  const request = await visit.grant("join", joined(10, [member("b")], { recovered: true, missed }));
+  const page = await reading;
+
+  assert.deepEqual(request.since, { epoch: "e1", position: 0 });
+  assert.deepEqual(texts(page), ["known", "late", "later"]);
+  assert.equal(page.more, true, "what did not fit is on the next page");
+  stage.server.pages.set(MESSAGES, past(null, told(5, "older")));
+  assert.deepEqual(texts(await room.history({ limit: 3 })), ["older"]);
+  assert.match(stage.server.asked[1]?.url ?? "", /before=6/);
+});
+
+scripted("pages that are asked for at once follow one another", async (stage) => {
+  const { room, visit } = await together(stage);
+  stage.server.pages.set(MESSAGES, past("more", told(1, "one")));
+  const pages = [room.history({ limit: 1 }), room.history({ limit: 1 })];
+  await visit.grant("join", joined(2, [member("b")]));
+  await Promise.all(pages);
+
+  assert.deepEqual(
+    stage.server.asked.map(({ url }) => new URLSearchParams(url.split("?")[1]).get("before")),
+    ["2", "1"],
+  );
+});
+
+scripted("history that can't be read says so, and is asked the same again", async (stage) => {
+  const { room, visit } = await together(stage);
+  const body = { code: "not_allowed", message: "Your token does not let you read here." };
+  stage.server.pages.set(MESSAGES, { status: 403, body });
+  const reading = room.history();
+  await visit.grant("join", joined(2, [member("b")]));
+  await assert.rejects(reading, (error) => error instanceof RefusedError && error.code === "not_allowed");
+  stage.server.pages.set(MESSAGES, past(null, told(1, "one")));
+  const again = room.history();
+  await visit.grant("join", joined(2, [member("b")]));
+
+  assert.deepEqual(texts(await again), ["one"]);
+});
+
+scripted("an epoch that history has not heard of yet is behind all that it has", async (stage) => {
+  const { room, visit } = await together(stage);
+  const unknown = { status: 404, body: { code: "not_found", message: "No such epoch." } };
+  stage.server.pages.set(MESSAGES, unknown);
+  stage.server.pages.set(
+    `${MESSAGES}?order=newest&limit=50`,
+    past(null, told(4, "new"), told(8, "old", "e0")),
+  );
+  const reading = room.history();
+  await visit.grant("join", joined(2, [member("b")]));
+
+  assert.deepEqual(texts(await reading), ["old"]);
+});
+
+scripted("history before a place is read from there", async (stage) => {
+  const { room } = await together(stage);
+  stage.server.pages.set(MESSAGES, past(null, told(6, "one")));
+  const page = await room.history({ before: { epoch: "e0", position: 7 }, limit: 1000 });
+
+  assert.deepEqual(texts(page), ["one"]);
+  assert.equal(stage.server.asked[0]?.url, `${MESSAGES}?order=newest&limit=1000&epoch=e0&before=7`);
+});
+
 scripted("a member that was removed is out, and is told so", async (stage) => {
   const { room, visit } = await together(stage);
   const removed = next(room, "removed");

@@ -16,7 +16,7 @@ export class ScriptedServer {
   readonly #sockets: WebSocketServer;
   readonly #visits: Visit[] = [];
   readonly #comers: ((visit: Visit) => void)[] = [];
-  /** What REST answers, by path. */
+  /** What REST answers, by path, with its query or for any. */
   readonly pages = new Map<string, { status: number; body: unknown }>();
   /** The REST requests that came. */
   readonly asked: { url: string; authorization: string | undefined }[] = [];
@@ -25,7 +25,7 @@ export class ScriptedServer {
     this.#http = createServer((request, response) => {
       const url = request.url ?? "/";
       this.asked.push({ url, authorization: request.headers.authorization });
-      const page = this.pages.get(url.split("?")[0] ?? "");
+      const page = this.pages.get(url) ?? this.pages.get(url.split("?")[0] ?? "");
       response.writeHead(page?.status ?? 404, { "content-type": "application/json" });
       response.end(JSON.stringify(page?.body ?? { code: "not_found", message: "No such page." }));
     });
