@@ -78,6 +78,17 @@ FILTERS: list[tuple[dict[str, str], list[str]]] = [
     ({"metadata.tag": "1e999"}, []),
     ({"metadata.age": "9" * 5000}, []),
     ({"metadata.age": "NaN"}, []),
+    ({"q": "ANA"}, [ANA, DAN]),
+    ({"q": "TABL"}, [DAN]),
+    ({"q": CID.lower()}, [CID]),
+    ({"q": "c1"}, [ANA, BOB]),
+    ({"q": "TRUE"}, [BOB]),
+    ({"q": "%"}, []),
+    ({"q": "ge"}, [CID]),
+    ({"q": "age"}, [CID]),
+    ({"q": "'"}, []),
+    ({"q": "\uf8ff0"}, []),
+    ({"q": "an", "room": "r"}, [ANA]),
 ]
 
 
@@ -145,6 +156,14 @@ class TestFinding:
 
         assert seen == [ANA, BOB, CID, DAN]
 
+    async def test_pages_of_the_newest_hold_everybody_once_the_other_way_round(self, http: httpx.AsyncClient) -> None:
+        first = (await http.get("/v1/connections?app=a&order=newest&limit=3")).json()
+        query = {"app": "a", "order": "newest", "cursor": first["next"]}
+        rest = (await http.get("/v1/connections", params=query)).json()
+
+        assert [item["connectionId"] for item in first["items"] + rest["items"]] == [DAN, CID, BOB, ANA]
+        assert rest["next"] is None
+
     async def test_a_full_last_page_is_the_last(self, http: httpx.AsyncClient) -> None:
         assert (await http.get("/v1/connections?app=a&limit=4")).json()["next"] is None
 
@@ -163,7 +182,7 @@ class TestFinding:
 IMPOSSIBLE = [
     "limit=0", "limit=501", "limit=ten", "cursor=", "cursor=nonsense", "cursor=WzFd", "availability=asleep",
     "usr=ana", "metadata=x", "metadata.a=1&metadata.a=2", "conversation=a&metadata.conversationId=b", "user=a%00",
-    "user=" + "x" * 2000, "cursor=Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OTksImEiXQ",
+    "q=", "q=" + "x" * 2000, "order=random", "user=" + "x" * 2000, "cursor=Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OTksImEiXQ",
 ]  # fmt: skip
 
 

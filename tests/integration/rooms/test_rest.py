@@ -116,6 +116,36 @@ async def test_a_call_is_shown_while_it_lasts(world: Guests) -> None:
     assert {member["availability"] for member in found["members"]} == {"inCall"}
 
 
+async def listed(world: Guests, **query: str) -> list[str]:
+    """Return which rooms are listed, after checking that a count says the same."""
+    rooms = [
+        item["room"] for item in (await world.ask("GET", "/v1/rooms", query=query)).raise_for_status().json()["items"]
+    ]
+    counted = (await world.ask("GET", "/v1/rooms/count", query=query)).raise_for_status().json()
+    assert counted == {"count": len(rooms)}
+    return rooms
+
+
+async def test_rooms_are_found_by_a_part_of_their_name_and_by_their_call(world: Guests) -> None:
+    for room in ("Küche", "küchen%tisch", "hall"):
+        ana, bob = await inside(world, room), await inside(world, room)
+    await ana.asks("signal", to=bob.id, data={"description": {"type": "offer", "sdp": "v=0"}})
+    await bob.asks("signal", to=ana.id, data={"description": {"type": "answer", "sdp": "v=0"}})
+
+    async def found() -> None:
+        assert await listed(world) == ["Küche", "hall", "küchen%tisch"]
+        assert await listed(world, call="true") == ["hall"]
+
+    await eventually(found)
+    assert await listed(world, q="KÜCHE") == ["Küche", "küchen%tisch"]
+    assert await listed(world, q="%") == ["küchen%tisch"]
+    assert await listed(world, q="tisch", prefix="k") == ["küchen%tisch"]
+    assert await listed(world, q="küche", call="true") == []
+    assert await listed(world, call="false") == ["Küche", "küchen%tisch"]
+    assert (await world.ask("GET", "/v1/rooms/count", query={"app": f"{world.app}-other"})).json() == {"count": 0}
+    assert (await world.ask("GET", "/v1/rooms", query={"q": ""})).status_code == 400
+
+
 async def test_a_backend_speaks_in_a_room(world: Guests) -> None:
     """To the letter: what it says is not read and written anew."""
     ana, bob = await inside(world, "r"), await world.workshop()

@@ -1,10 +1,10 @@
 """The REST of presence: who is connected, and what a backend can do to one connection."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Query, Request
 from msgspec import Raw, Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -80,6 +80,7 @@ def backend(caller: Caller) -> Identity:
 
 Backend = Annotated[Identity, Depends(backend)]
 Wanted = Annotated[Filters, Depends(filters)]
+Order = Annotated[Literal["oldest", "newest"], Query(description="Which come first.")]
 
 
 def presence_api(db: AsyncEngine, ask: Ask, tokens: Tokens, *, development: bool) -> FastAPI:
@@ -88,12 +89,13 @@ def presence_api(db: AsyncEngine, ask: Ask, tokens: Tokens, *, development: bool
 
     @app.get("/v1/connections", openapi_extra=BY_METADATA)
     async def list_connections(
-        backend: Backend, wanted: Wanted, limit: Limit = 100, cursor: Cursor = None
+        backend: Backend, wanted: Wanted, limit: Limit = 100, cursor: Cursor = None, order: Order = "oldest"
     ) -> Page[ConnectionShown]:
-        """List the connections that live, the oldest first."""
+        """List the connections that live."""
         after = None if cursor is None else cursors.place(cursor, queries.Place)
+        page = queries.newest if order == "newest" else queries.page
         async with db.connect() as connection:
-            found = await queries.page(connection, backend.app, wanted, after, limit + 1)
+            found = await page(connection, backend.app, wanted, after, limit + 1)
         more = cursors.cursor(found[limit - 1].place) if len(found) > limit else None
         return Page(items=[_shown(each) for each in found[:limit]], next=more)
 

@@ -26,6 +26,8 @@ class Filters(Struct, frozen=True, kw_only=True):
     room: str | None = None
     availability: Availability | None = None
     metadata: dict[str, str] = {}
+    part: str | None = None
+    """Text that stands somewhere in what names or describes a connection."""
 
     def metadata_like(self) -> Iterable[list[Any]]:
         """Yield for each key of the metadata the objects of which one must be contained: values are not always text."""
@@ -47,6 +49,14 @@ def filters(
     user: Text = None,
     device: Text = None,
     availability: Annotated[Availability | None, Query(description="`inCall` while a call lasts.")] = None,
+    q: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=1024,
+            description="Those with this text in an id of theirs or a value of their metadata, in capitals or not.",
+        ),
+    ] = None,
 ) -> Filters:
     """Return the filters of a request."""
     metadata = {} if conversation is None else {_CONVERSATION: conversation}
@@ -56,7 +66,7 @@ def filters(
             if metadata.get(key, value) != value:
                 raise Refusal(ErrorCode.BAD_REQUEST, f"{name} cannot have two values.")
             metadata[key] = value
-    return Filters(user=user, device=device, room=room, availability=availability, metadata=metadata)
+    return Filters(user=user, device=device, room=room, availability=availability, metadata=metadata, part=q)
 
 
 def _meant(value: str) -> Iterable[Any]:

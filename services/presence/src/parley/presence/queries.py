@@ -68,11 +68,23 @@ _columns: Final = (
 
 async def page(db: AsyncConnection, app: str, filters: Filters, after: Place | None, limit: int) -> Sequence[Found]:
     """Return an app's connections that fit, the oldest first."""
-    key = sa.tuple_(connections.c.opened_at, connections.c.id)
-    query = sa.select(*_columns).select_from(_live).where(*_fit(app, filters))
-    query = query.order_by(connections.c.opened_at, connections.c.id).limit(limit)
+    return await _page(db, _fit(app, filters), after, limit, newest=False)
+
+
+async def newest(db: AsyncConnection, app: str, filters: Filters, after: Place | None, limit: int) -> Sequence[Found]:
+    """Return an app's connections that fit, the newest first."""
+    return await _page(db, _fit(app, filters), after, limit, newest=True)
+
+
+async def _page(
+    db: AsyncConnection, conditions: list[sa.ColumnElement[bool]], after: Place | None, limit: int, *, newest: bool
+) -> Sequence[Found]:
+    order = (connections.c.opened_at, connections.c.id)
+    query = sa.select(*_columns).select_from(_live).where(*conditions)
+    query = query.order_by(*(column.desc() if newest else column for column in order)).limit(limit)
     if after is not None:
-        query = query.where(key > sa.tuple_(sa.literal(after.opened_at, sa.BigInteger), sa.literal(after.id)))
+        key, last = sa.tuple_(*order), sa.tuple_(sa.literal(after.opened_at, sa.BigInteger), sa.literal(after.id))
+        query = query.where(key < last if newest else key > last)
     return await _found(db, query)
 
 
@@ -112,7 +124,21 @@ def _fit(app: str, filters: Filters) -> list[sa.ColumnElement[bool]]:
     if filters.room is not None:
         here = sa.select(memberships.c.connection).where(memberships.c.room == storable_text(filters.room))
         conditions.append(connections.c.id.in_(here))
+    if filters.part is not None:
+        conditions.append(_has(storable_text(filters.part)))
     for objects in filters.metadata_like():
         texts = [storable(msgspec.json.encode(each)) for each in objects]
         conditions.append(sa.or_(*(profiles.c.metadata.contains(sa.cast(sa.literal(text), JSONB)) for text in texts)))
     return conditions
+
+
+def _has(part: str) -> sa.ColumnElement[bool]:
+    """Whether *part* stands in a name of the connection or in a value of its metadata, in capitals or not."""
+    values = sa.func.jsonb_each_text(profiles.c.metadata).table_valued("key", "value")
+    places = [connections.c.id, connections.c.user, connections.c.device]
+    in_metadata = sa.select(values.c.key).where(_holds(values.c.value, part)).correlate(profiles).exists()
+    return sa.or_(*(_holds(place, part) for place in places), in_metadata)
+
+
+def _holds(text: "sa.ColumnElement[str]", part: str) -> sa.ColumnElement[bool]:
+    return sa.func.strpos(sa.func.lower(text), sa.func.lower(part)) > 0

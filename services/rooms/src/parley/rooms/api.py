@@ -5,7 +5,7 @@ import time
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from msgspec import Meta, Raw, Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -37,6 +37,12 @@ class CallNow(Shape):
     started_at: Time
     participants: list[str]
     """The connections that take part now."""
+
+
+class Count(Shape):
+    """How many there are."""
+
+    count: int
 
 
 class RoomSummary(Shape):
@@ -128,24 +134,47 @@ class IceServers(Shape):
     """Seconds for which the credentials hold."""
 
 
+def wanted(
+    prefix: Annotated[str | None, Query(max_length=1024, description="Only rooms whose name begins so.")] = None,
+    q: Annotated[
+        str | None,
+        Query(
+            min_length=1, max_length=1024, description="Only rooms with this text in their name, in capitals or not."
+        ),
+    ] = None,
+    call: Annotated[
+        bool | None, Query(description="Only rooms in which a call lasts; `false`: in which none does.")
+    ] = None,
+) -> queries.Filters:
+    """Return the filters of a request."""
+    return queries.Filters(prefix=prefix, part=q, call=call)
+
+
+Wanted = Annotated[queries.Filters, Depends(wanted)]
+
+
 def rooms_api(db: AsyncEngine, ask: Ask, tokens: Tokens, relay: turn.Relay, *, development: bool) -> FastAPI:
     """Return the app."""
     app = api("Parley rooms", tokens, development=development)
 
     @app.get("/v1/rooms")
     async def list_rooms(
-        caller: Caller,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-        prefix: Annotated[str | None, Query(max_length=1024, description="Only rooms whose name begins so.")] = None,
+        caller: Caller, wanted: Wanted, limit: Limit = 100, cursor: Cursor = None
     ) -> Page[RoomSummary]:
         """List the rooms that have members, by name."""
         require(caller.admin, "admin")
         after = None if cursor is None else place(cursor, str)
         async with db.connect() as connection:
-            found = await queries.rooms_of(connection, caller.app, prefix=prefix, after=after, limit=limit + 1)
+            found = await queries.rooms_of(connection, caller.app, wanted, after, limit + 1)
         items = [_summary(row) for row in found[:limit]]
         return Page(items=items, next=cursor_of(items[-1].room) if len(found) > limit else None)
+
+    @app.get("/v1/rooms/count")
+    async def count_rooms(caller: Caller, wanted: Wanted) -> Count:
+        """Count the rooms that a list with the same filters would hold."""
+        require(caller.admin, "admin")
+        async with db.connect() as connection:
+            return Count(count=await queries.count(connection, caller.app, wanted))
 
     @app.get("/v1/rooms/{room:name}")
     async def show_room(caller: Caller, room: str) -> RoomShown:

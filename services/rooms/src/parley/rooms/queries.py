@@ -5,6 +5,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley.kit.rows import restored, storable_text
@@ -17,17 +18,30 @@ _room: Final = msgspec.json.Decoder(Room)
 _member: Final = msgspec.json.Decoder(Member)
 
 
-async def rooms_of(
-    db: AsyncConnection, app: str, *, prefix: str | None, after: str | None, limit: int
-) -> Sequence[Room]:
-    """Return an app's rooms by name."""
+class Filters(Struct, frozen=True, kw_only=True):
+    """All that is not None must hold."""
+
+    prefix: str | None = None
+    part: str | None = None
+    """Text that stands somewhere in the name, in capitals or not."""
+    call: bool | None = None
+    """Whether a call lasts."""
+
+
+async def rooms_of(db: AsyncConnection, app: str, filters: Filters, after: str | None, limit: int) -> Sequence[Room]:
+    """Return an app's rooms that fit, by name."""
     name = sa.collate(rooms.c.name, "C")
-    query = sa.select(rooms).where(rooms.c.app == app).order_by(name).limit(limit)
+    query = sa.select(rooms).where(*_fit(app, filters)).order_by(name).limit(limit)
     if after is not None:
         query = query.where(name > storable_text(after))
-    if prefix is not None:
-        query = query.where(sa.func.starts_with(rooms.c.name, storable_text(prefix)))
     return await _rows(db, query, _room)
+
+
+async def count(db: AsyncConnection, app: str, filters: Filters) -> int:
+    """Return how many rooms of an app fit."""
+    query = sa.select(sa.func.count()).select_from(rooms).where(*_fit(app, filters))
+    number: int = (await db.execute(query)).scalar_one()
+    return number
 
 
 async def room(db: AsyncConnection, partition: int, app: str, name: str) -> Room | None:
@@ -49,3 +63,15 @@ async def _rows(db: AsyncConnection, query: sa.Select[Any], decoder: "msgspec.js
     found = query.subquery("found")
     text = sa.cast(sa.func.row_to_json(sa.literal_column("found")), sa.Text)
     return [decoder.decode(restored(row)) for (row,) in await db.execute(sa.select(text).select_from(found))]
+
+
+def _fit(app: str, filters: Filters) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = [rooms.c.app == app]
+    if filters.prefix is not None:
+        conditions.append(sa.func.starts_with(rooms.c.name, storable_text(filters.prefix)))
+    if filters.part is not None:
+        part = sa.func.lower(storable_text(filters.part))
+        conditions.append(sa.func.strpos(sa.func.lower(rooms.c.name), part) > 0)
+    if filters.call is not None:
+        conditions.append(rooms.c.call.is_not(None) if filters.call else rooms.c.call.is_(None))
+    return conditions
