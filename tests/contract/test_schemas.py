@@ -22,6 +22,15 @@ CHAT = says.ChatPosted(
     room="r", position=3, id="m", from_="c", user_id=None, text="hi", data=Raw(b"null"), time="2026-01-01T00:00:00.000Z"
 )
 
+PEER = {
+    "connectionId": "AAECAwQFBgcICQo=",
+    "state": "connected",
+    "bytesSent": 1,
+    "bytesReceived": 2,
+    "packetsReceived": 3,
+    "packetsLost": 0,
+}
+
 
 def validator(name: str) -> Any:
     schema = msgspec.json.decode((FOLDER / f"{name}.json").read_bytes())
@@ -77,6 +86,11 @@ def test_what_a_gateway_says_itself_fits_the_schema_of_frames() -> None:
         ({"action": "chat", "room": "r", "id": "m", "text": "hi"}, True),
         ({"action": "chat", "room": "r", "id": "m", "text": "hi", "data": [1]}, True),
         ({"action": "ping"}, True),
+        ({"action": "report", "room": "r", "peers": [PEER]}, True),
+        ({"action": "report", "room": "r", "peers": [PEER | {"jitterMs": None, "setupMs": 1.5}]}, True),
+        ({"action": "report", "room": "r", "peers": [PEER | {"bytesSent": -1}]}, False),
+        ({"action": "report", "room": "r", "peers": [PEER | {"connectionId": "bob"}]}, False),
+        ({"action": "report", "room": "r", "peers": [PEER] * 65}, False),
         ({"action": "join"}, False),
         ({"action": "dance"}, False),
         ({"action": "presence", "availability": "inCall"}, False),

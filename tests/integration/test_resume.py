@@ -5,6 +5,8 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -17,6 +19,7 @@ from support.instance import REAL, Instance
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from parley.client.events import events
 from parley.gateway.lease import ASLEEP_SECONDS
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
@@ -176,6 +179,83 @@ async def test_what_was_answered_is_not_processed_again(gateways: list[str], roo
     assert [frame["data"] for frame in bob.frames if frame["type"] == "message"] == [*range(10), "end"]
     answers = [frame["ref"] for frame in ana.frames if str(frame.get("ref")).startswith("r")]
     assert answers == [f"r{number}" for number in range(10)]
+
+
+async def test_each_report_is_one_event_also_when_it_is_repeated(two: Instance, gateways: list[str], room: str) -> None:
+    """Of the call that lasts when it comes; sequences have no gaps, and no other member hears of any."""
+    ana, bob = await both(gateways, room)
+    await ana.ask(action="report", room=room, peers=[peer(bob.id, 0)], ref="r0")
+    await ana.say(action="signal", to=bob.id, data={"description": {"type": "offer", "sdp": "v=0"}})
+    await bob.until(lambda heard: heard["type"] == "signal")
+    await bob.say(action="signal", to=ana.id, data={"description": {"type": "answer", "sdp": "v=0"}})
+    await ana.until(lambda heard: heard.get("availability") == "inCall")
+    known = ana.n
+    for number in range(1, 11):
+        await ana.say(action="report", room=room, peers=[peer(bob.id, number)], ref=f"r{number}")
+    await ana.until(lambda heard: heard.get("ref") == "r5")
+    ana.vanish()
+    ana.n = known
+    before = len(ana.frames)
+
+    await ana.resume(gateways[1])
+    for number in range(1, 11):
+        await ana.say(action="report", room=room, peers=[peer(bob.id, number)], ref=f"r{number}")
+    await ana.ask(action="report", room=room, peers=[peer(bob.id, 11)], ref="r11")
+    await bob.ask(action="send", room=room, data="end", ref="end")
+
+    answers = [(frame["type"], frame["ref"]) for frame in ana.frames[before:] if "ref" in frame]
+    assert answers == [("ok", f"r{number}") for number in range(1, 12)]
+    assert not [frame for frame in bob.frames if "bytesSent" in str(frame)]
+    (started, *reports), counted = await told_of(room, two.status()["nats"], 12)
+    assert [(report["peers"][0]["bytesSent"], report["callId"]) for report in reports] == [
+        (0, None),
+        *((number, started["callId"]) for number in range(1, 12)),
+    ]
+    assert reports[-1] == {
+        "app": "default",
+        "room": room,
+        "epoch": started["epoch"],
+        "callId": started["callId"],
+        "connectionId": ana.id,
+        "userId": None,
+        "peers": [peer(bob.id, 11)],
+    }
+    assert counted == list(range(1, len(counted) + 1))
+
+
+def peer(connection: str, sent: int) -> dict[str, Any]:
+    """Return what a report says of a peer."""
+    return {
+        "connectionId": connection,
+        "state": "connected",
+        "bytesSent": sent,
+        "bytesReceived": 2,
+        "packetsReceived": 1,
+        "packetsLost": 0,
+        "jitterMs": 1.5,
+        "roundTripMs": None,
+        "localCandidate": "host",
+        "remoteCandidate": None,
+        "setupMs": 210.0,
+        "firstMediaMs": None,
+    }
+
+
+async def told_of(room: str, nats: str, wanted: int) -> tuple[list[dict[str, Any]], list[int]]:
+    """Return how a room's call started and then its reports, once so many have come, and all its sequences."""
+    started, reports, counted = [], [], []
+    async with asyncio.timeout(20), aclosing(events(nats, "default", since=timedelta(hours=1))) as reading:
+        async for event in reading:
+            if event.subject != room:
+                continue
+            counted.append(event.sequence or 0)
+            if event.type == "call.started":
+                started.append(event.data)
+            if event.type == "call.quality":
+                reports.append(event.data)
+            if len(reports) == wanted:
+                break
+    return started + reports, counted
 
 
 async def test_the_later_of_two_who_use_a_token_has_the_connection(gateways: list[str], room: str) -> None:

@@ -34,6 +34,7 @@ def differences(
     yield from _rooms(facts, members)
     yield from _connections(facts, alive)
     yield from _chats(facts, lives)
+    yield from _reports(facts, lives)
     yield from (f"a command failed: {fact.data}" for fact in facts if fact.type == "event.failed")
 
 
@@ -105,3 +106,18 @@ def _chats(facts: Sequence[Fact], lives: Sequence[Life]) -> Iterator[str]:
         for room, id_ in life.chats:
             if (room, life.id, id_) not in posted:
                 yield f"chat {id_} of {life.id} in {room} is not there"
+
+
+def _reports(facts: Sequence[Fact], lives: Sequence[Life]) -> Iterator[str]:
+    """A report that was answered is there, and none is there twice."""
+    told = [
+        (fact.data["room"], fact.data["connectionId"], fact.data["peers"][0]["bytesSent"])
+        for fact in facts
+        if fact.type == "call.quality"
+    ]
+    if len(told) != len(set(told)):
+        yield f"a report is there twice: {sorted(told)}"
+    for life in lives:
+        for room, k in life.reports:
+            if (room, life.id, k) not in told:
+                yield f"report {k} of {life.id} in {room} is not there"

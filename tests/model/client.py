@@ -19,6 +19,9 @@ ROOMS: Final = ("r0", "r1", "r2", "r3")
 REFUSALS: Final = frozenset({"not_member", "not_found", "gone"})
 """What may be answered: others come and go."""
 
+PEER: Final = {"state": "connected", "bytesReceived": 0, "packetsReceived": 0, "packetsLost": 0}
+"""What is always told of a peer in a report."""
+
 MOST: Final = 5
 """Requests that wait for their answer at most."""
 
@@ -38,6 +41,8 @@ class Request(Struct):
     frame: bytes
     since: int = 0
     """With a join: the position that the client had."""
+    told: int = 0
+    """With a report: which one of this client in this room it is."""
 
 
 class Stand(Struct):
@@ -65,6 +70,8 @@ class Life(Struct, kw_only=True):
     """How much it has said by each path."""
     chats: list[tuple[str, str]] = field(default_factory=list)
     """Those that were answered: room and id."""
+    reports: list[tuple[str, int]] = field(default_factory=list)
+    """Those that were answered: room and which one."""
     fine_at: int = 0
     """When it was connected for the last time, as far as it knows."""
 
@@ -171,7 +178,7 @@ class Client(Process):
         back = None if life is None else Return(life.token, life.n, self._attempts, life.session)
         gateway.accept(self.socket, back, self._device)
 
-    def _speak(self, life: Life) -> None:
+    def _speak(self, life: Life) -> None:  # noqa: C901 - a case is one action
         if len(life.unanswered) >= MOST:
             return
         world = self.world
@@ -188,6 +195,9 @@ class Client(Process):
             case "chat":
                 k = self._next(life, room)
                 self._ask(life, "chat", room, room=room, id=str(k), text="", data=k)
+            case "report":
+                k = self._next(life, f"report {room}")
+                self._ask(life, "report", room, room=room, peers=[{**PEER, "connectionId": life.id, "bytesSent": k}])
             case "signal":
                 to = world.random.choice(self.others).life
                 if to is not None:
@@ -210,6 +220,8 @@ class Client(Process):
         request = Request(action, where, json.encode({"action": action, "ref": ref, **words}))
         if "since" in words:
             request.since = words["since"]["position"]
+        if action == "report":
+            request.told = words["peers"][0]["bytesSent"]
         life.unanswered[ref] = request
         if self.socket is not None:
             self.socket.say(request.frame)
@@ -296,6 +308,8 @@ class Client(Process):
             life.rooms.pop(request.room, None)
         elif request.action == "chat":
             life.chats.append((request.room, frame["id"]))
+        elif request.action == "report":
+            life.reports.append((request.room, request.told))
 
     def _joined(self, life: Life, request: Request, frame: dict[str, Any]) -> None:
         stand = life.rooms.get(request.room)

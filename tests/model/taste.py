@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Final, NamedTuple
 
-ACTIONS: Final = {"join": 25, "leave": 10, "send": 18, "chat": 14, "signal": 23, "presence": 5, "ping": 5}
+ACTIONS: Final = {"join": 25, "leave": 10, "send": 18, "chat": 14, "report": 6, "signal": 23, "presence": 5, "ping": 5}
 FAULTS: Final = {
     "client cut": 30,
     "client away": 3,

@@ -125,6 +125,7 @@ FOLDS: dict[str, Callable[[Backend, Event, Known], None] | None] = {
     "message.posted": Backend.posted,
     "call.started": Backend.call_started,
     "call.ended": Backend.call_ended,
+    "call.quality": None,
     "negotiation.offered": None,
     "negotiation.answered": None,
     "negotiation.failed": None,

@@ -32,6 +32,17 @@ HERE = 1
 GATEWAYS = ("g1", "g2", "g3")
 SDP = '{"type":"%s","sdp":"v=0\\r\\na=ice-ufrag:%s\\r\\n"}'
 
+QUALITY = ask.PeerQuality(
+    connection_id=connection_id(HERE, b"123456789"),
+    state="connected",
+    bytes_sent=1,
+    bytes_received=2,
+    packets_received=1,
+    packets_lost=0,
+    jitter_ms=1.0,
+    round_trip_ms=0.1,
+)
+
 
 class World:
     """Clients, gateways and backends that do what they may, in an order that may make no sense."""
@@ -133,6 +144,7 @@ class World:
             ask.Send(ref="s", room=room, data=data),
             ask.Chat(ref="c", room=room, id="i", text="text", data=data),
             ask.Relay(room=room, text=bytes(data).decode() if since else "text"),
+            ask.Report(ref="q", room=room, peers=(QUALITY,)),
             ask.Signal(ref="g", to=self.connection(), data=data),
         ]
         return self.dice.choice(requests)

@@ -1,13 +1,14 @@
 """Who is let in, who is not, and how each dialect's clients learn of it."""
 
 import time
+from pathlib import Path
 
 import pytest
 import websockets
 from support.gate import Client, Gate
 
 from parley.kit import tokens
-from parley.protocol.commands import Opened
+from parley.protocol.commands import Asked, Opened
 from parley.protocol.ids import home_of
 
 SECRET = "s" * 40
@@ -89,6 +90,25 @@ async def test_a_token_that_runs_out_ends_the_connection(nats_url: str) -> None:
 
         assert (await client.hear())["code"] == "token_expired"
         assert await client.code() == 4501
+
+
+async def test_an_app_may_take_no_reports(nats_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "parley.yaml"
+    file.write_text("apps: {quiet: {reports: false, paths: [/quiet]}}")
+    report = {"action": "report", "room": "r", "peers": [], "ref": "1"}
+    async with Gate(nats_url, apps=str(file)) as gate:
+        other = await gate.client()
+        await other.say(report)
+        for path in ("/quiet", "/?app=quiet"):
+            client = await gate.client(path)
+            await client.say(report)
+
+            answer = await client.hear()
+
+            assert (answer["type"], answer["code"], answer["ref"]) == ("error", "not_allowed", "1")
+
+        (asked,) = await gate.logged(Asked)
+        assert asked.connection == other.id
 
 
 async def test_pages_of_other_origins_stay_out(nats_url: str) -> None:

@@ -13,8 +13,18 @@ from websockets.typing import Subprotocol
 
 from parley.client import Disconnected, Refused, connect
 from parley.client import client as module
+from parley.client.frames import PeerQuality
 
 Answer = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
+
+PEER: PeerQuality = {
+    "connectionId": "c2",
+    "state": "connected",
+    "bytesSent": 1,
+    "bytesReceived": 2,
+    "packetsReceived": 3,
+    "packetsLost": 0,
+}
 
 
 class Scripted:
@@ -77,6 +87,7 @@ async def test_requests_say_what_the_protocol_wants() -> None:
             dict(await client.signal("c2", [1]))["asked"],
             dict(await client.chat("r", "hi", id="m1"))["asked"],
             dict(await client.chat("r", "hi", id="m2", data=None))["asked"],
+            dict(await client.report("r", [PEER]))["asked"],
             dict(await client.presence("busy"))["asked"],
             dict(await client.refresh("jwt"))["asked"],
             dict(await client.ping())["asked"],
@@ -92,6 +103,7 @@ async def test_requests_say_what_the_protocol_wants() -> None:
         {"action": "signal", "to": "c2", "data": [1]},
         {"action": "chat", "room": "r", "id": "m1", "text": "hi"},
         {"action": "chat", "room": "r", "id": "m2", "text": "hi", "data": None},
+        {"action": "report", "room": "r", "peers": [PEER]},
         {"action": "presence", "availability": "busy"},
         {"action": "token", "token": "jwt"},
         {"action": "ping"},

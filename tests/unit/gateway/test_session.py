@@ -28,7 +28,7 @@ from parley.protocol.dialects.apigw import Workshop
 from parley.protocol.dialects.kvs import AWS_LONGEST, CHANNEL, CLIENT, Kinesis
 from parley.protocol.dialects.parley_v1 import ParleyV1
 from parley.protocol.dialects.y_webrtc import MAX_TOPICS, YWebrtc
-from parley.protocol.requests import Join
+from parley.protocol.requests import Join, Report
 from parley.protocol.says import Attached
 
 NOW = 1_800_000_000.0
@@ -149,6 +149,7 @@ def test_metadata_does_not_grow_above_its_limit_bit_by_bit() -> None:
         ('{"action":"join","room":"team-a"}', {"rooms": {"team-*": frozenset({"join"})}}),
         ('{"action":"send","room":"team-a","data":1}', {"rooms": {"team-a": frozenset({"send"})}}),
         ('{"action":"chat","room":"team-a","id":"1","text":"x"}', {"rooms": {"*": frozenset({"send"})}}),
+        ('{"action":"report","room":"team-a","peers":[]}', {"rooms": {"team-*": frozenset({"join"})}}),
         (f'{{"action":"signal","to":"{PEER}","data":1}}', {"direct": True}),
         ('{"action":"presence","availability":"busy"}', {"presence": True}),
         ('{"action":"presence","metadata":{}}', {"metadata": True}),
@@ -159,6 +160,21 @@ def test_a_request_needs_its_grant(frame: str, grants: dict[str, object]) -> Non
     assert said(receive(session(identity()), frame))["code"] == "not_allowed"
     other = identity(rooms={"other": frozenset({"join", "send"})})
     assert said(receive(session(other), frame))["code"] == "not_allowed"
+
+
+def test_reporting_needs_no_more_than_joining() -> None:
+    report = '{"action":"report","room":"r","peers":[],"ref":"1"}'
+    speaks = session(identity(rooms={"r": frozenset({"send", "history"})}))
+
+    assert isinstance(published(receive(session(), report)).request, Report)
+    assert said(receive(speaks, report))["code"] == "not_allowed"
+
+
+def test_an_app_that_takes_no_reports_says_so() -> None:
+    answer = said(receive(session(reports=False), '{"action":"report","room":"r","peers":[],"ref":"1"}'))
+
+    assert (answer["code"], answer["ref"]) == ("not_allowed", "1")
+    assert "This app takes no reports" in str(answer["message"])
 
 
 def test_leaving_needs_no_grant() -> None:

@@ -21,8 +21,29 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=12,
 )
-ACTIONS = st.sampled_from(["join", "leave", "signal", "send", "chat", "presence", "token", "ping", "x", "", None, 3])
-FIELDS = st.sampled_from(["ref", "room", "to", "data", "id", "text", "since", "metadata", "availability", "token"])
+ACTIONS = st.sampled_from(
+    ["join", "leave", "signal", "send", "chat", "report", "presence", "token", "ping", "x", "", None, 3]
+)
+FIELDS = st.sampled_from(
+    ["ref", "room", "to", "data", "id", "text", "since", "metadata", "availability", "token", "peers"]
+)
+PEER = {
+    "connectionId": "AAECAwQFBgcICQo=",
+    "state": "connected",
+    "bytesSent": 1,
+    "bytesReceived": 2,
+    "packetsReceived": 3,
+    "packetsLost": 0,
+}
+FULL = PEER | {
+    "jitterMs": 1.5,
+    "roundTripMs": 12,
+    "localCandidate": "host",
+    "remoteCandidate": "relay",
+    "setupMs": 210.0,
+    "firstMediaMs": 480.0,
+}
+MOST = 2**53 - 1
 
 
 def decode(frame):
@@ -104,6 +125,98 @@ def test_data_keeps_the_bytes_that_the_client_wrote():
 )
 def test_a_wrong_frame_is_refused_with_its_code(frame, code):
     assert refusal(frame).code == code
+
+
+def report(*peers):
+    return {"action": "report", "ref": "7", "room": "r", "peers": peers}
+
+
+def test_a_report_says_how_media_goes_with_each_peer():
+    quality = ask.PeerQuality(
+        connection_id="AAECAwQFBgcICQo=",
+        state="connected",
+        bytes_sent=1,
+        bytes_received=2,
+        packets_received=3,
+        packets_lost=0,
+        jitter_ms=1.5,
+        round_trip_ms=12.0,
+        local_candidate="host",
+        remote_candidate="relay",
+        setup_ms=210.0,
+        first_media_ms=480.0,
+    )
+
+    assert decode(report(FULL)) == ask.Report(ref="7", room="r", peers=(quality,))
+    assert decode(report()) == ask.Report(ref="7", room="r", peers=())
+
+
+@pytest.mark.parametrize(
+    "name", ["jitterMs", "roundTripMs", "localCandidate", "remoteCandidate", "setupMs", "firstMediaMs"]
+)
+def test_what_is_not_known_of_a_peer_may_be_null_or_left_out(name):
+    left_out = {key: value for key, value in FULL.items() if key != name}
+
+    assert decode(report(FULL | {name: None})) == decode(report(left_out)) != decode(report(FULL))
+
+
+@pytest.mark.parametrize("name", PEER)
+def test_what_is_always_known_of_a_peer_has_to_be_said(name):
+    assert refusal(report(FULL | {name: None})).code is ErrorCode.BAD_REQUEST
+    assert refusal(report({key: value for key, value in FULL.items() if key != name})).code is ErrorCode.BAD_REQUEST
+
+
+COUNTS = ["bytesSent", "bytesReceived", "packetsReceived", "packetsLost"]
+TIMES = ["jitterMs", "roundTripMs", "setupMs", "firstMediaMs"]
+BAD = {
+    **{key: ["-1", "1.5", "1.0", "1e3", '"1"', "true", str(MOST + 1), "1e400", "9" * 400, "[]"] for key in COUNTS},
+    **{key: ["-1", "-0.001", '"1"', "true", "9007199254740993", "1e300", "1e400", "-1e400", "{}"] for key in TIMES},
+    "state": ['"asleep"', '"Connected"', "1", '""'],
+    "localCandidate": ['"HOST"', '""', "0"],
+    "remoteCandidate": ['"tcp"', "[]"],
+    "connectionId": ['""', '"bob"', '"AAECAwQFBgcICQo"', '"AAECAwQFBgcICQo=\\n"', '"AAECAwQFBgcICQ\\u0000="', "1"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_a_report_with_a_wrong_value_is_refused_to_its_ref(name, value):
+    frame = json.dumps(report(FULL, FULL | {"connectionId": "AAECAwQFBgcICQs=", name: "?"})).replace('"?"', value)
+
+    refused = refusal(frame.encode())
+
+    assert (refused.code, refused.ref) == (ErrorCode.BAD_REQUEST, "7")
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_of_json_s_is_no_frame(value):
+    refused = refusal(json.dumps(report(FULL | {"jitterMs": "?"})).replace('"?"', value).encode())
+
+    assert (refused.code, refused.ref) == (ErrorCode.BAD_FRAME, "7")
+
+
+@pytest.mark.parametrize("peers", [None, {}, FULL, "x", [None], [[]], [FULL, "x"], [FULL, FULL]])
+def test_the_peers_of_a_report_are_a_list_of_them_each_once(peers):
+    refused = refusal({"action": "report", "ref": "7", "room": "r", "peers": peers})
+
+    assert (refused.code, refused.ref) == (ErrorCode.BAD_REQUEST, "7")
+
+
+def test_a_report_may_name_64_peers():
+    def peers(count):
+        return [FULL | {"connectionId": f"{number:015}="} for number in range(count)]
+
+    assert len(decode(report(*peers(64))).peers) == 64
+    assert refusal(report(*peers(65))).code is ErrorCode.BAD_REQUEST
+
+
+def test_the_largest_numbers_stay_what_they_are():
+    said = dict.fromkeys(COUNTS, MOST) | dict.fromkeys(TIMES, MOST)
+
+    (request,) = DIALECT.decode(json.dumps(report(FULL | said)).encode())
+
+    again = msgspec.json.decode(msgspec.json.encode(request), type=ask.AnyRequest)
+    assert again == request
+    assert again.peers[0].bytes_sent == again.peers[0].jitter_ms == MOST
 
 
 def test_a_refusal_carries_the_ref_if_one_could_be_read():

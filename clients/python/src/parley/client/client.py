@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any, Final, cast
@@ -20,6 +20,7 @@ from parley.client.frames import (
     Joined,
     Json,
     Metadata,
+    PeerQuality,
     Pong,
     Posted,
     Refreshed,
@@ -148,6 +149,10 @@ class Client:
         if data is not OMITTED:
             fields["data"] = data
         return cast("Posted", await self.request("chat", **fields))
+
+    async def report(self, room: str, peers: Sequence[PeerQuality]) -> Done:
+        """Tell backends and history how media goes with the peers in a room. Refused as `not_allowed`: stop it."""
+        return cast("Done", await self.request("report", room=room, peers=list(peers)))
 
     async def presence(self, availability: Availability | None = None, *, metadata: Metadata | None = None) -> Done:
         """Say how available this connection is; *metadata* is merged into what was said before."""

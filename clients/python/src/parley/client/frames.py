@@ -14,6 +14,8 @@ Metadata = dict[str, Json]
 
 Availability = Literal["online", "available", "busy", "away", "inCall"]
 
+Candidate = Literal["host", "srflx", "prflx", "relay"]
+
 
 class Since(TypedDict):
     """Where in a room's stream a client has been."""
@@ -31,6 +33,26 @@ class Member(TypedDict):
     metadata: Metadata
     availability: Availability
     polite: bool
+
+
+class PeerQuality(TypedDict):
+    """How media goes with one peer, for a report; leave out what is not known. Counts are since the last report."""
+
+    connectionId: str
+    state: Literal["new", "connecting", "connected", "disconnected", "failed", "closed"]
+    bytesSent: int
+    bytesReceived: int
+    packetsReceived: int
+    packetsLost: int
+    """Never below 0, though WebRTC's own sum may fall."""
+    jitterMs: NotRequired[float | None]
+    roundTripMs: NotRequired[float | None]
+    localCandidate: NotRequired[Candidate | None]
+    remoteCandidate: NotRequired[Candidate | None]
+    setupMs: NotRequired[float | None]
+    """From the beginning of the negotiation until it was connected."""
+    firstMediaMs: NotRequired[float | None]
+    """From the same beginning to the first media that was decoded."""
 
 
 class Welcome(TypedDict):

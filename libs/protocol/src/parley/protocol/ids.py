@@ -13,6 +13,8 @@ from zlib import crc32
 PATTERN: Final = "[A-Za-z0-9_-]{15}="
 """What every id fits, as a regular expression."""
 
+LENGTH: Final = 16
+
 _ID: Final = re.compile(PATTERN)
 RANDOM_BYTES: Final = 9
 

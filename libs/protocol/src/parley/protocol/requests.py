@@ -155,7 +155,7 @@ Candidate = Literal["host", "srflx", "prflx", "relay"]
 class PeerQuality(Struct, kw_only=True, frozen=True, rename="camel"):
     """How media goes between whoever reports and one peer; what is not known is None."""
 
-    connection_id: Annotated[str, Meta(pattern=f"^{ids.PATTERN}$")]
+    connection_id: Annotated[str, Meta(pattern=f"^{ids.PATTERN}$", max_length=ids.LENGTH)]
     """The peer's."""
     state: ConnectionState
     bytes_sent: Count
