@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import jsonschema
@@ -15,6 +16,8 @@ from parley.protocol.schema import documents
 OFFER = {"description": {"type": "offer", "sdp": "v=0"}}
 ANSWER = {"description": {"type": "answer", "sdp": "v=0"}}
 
+FAILED: Any = {"state": "failed", **dict.fromkeys(("bytesSent", "bytesReceived", "packetsReceived", "packetsLost"), 0)}
+
 
 async def converse(parley: Instance, app: str) -> None:
     """Do everything that two clients can."""
@@ -26,6 +29,7 @@ async def converse(parley: Instance, app: str) -> None:
             await client.join("r1", metadata={"deep": [{"x": None}]})
         await ana.signal(bob.connection_id, OFFER)
         await bob.signal(ana.connection_id, ANSWER)
+        await ana.report("r1", [{"connectionId": bob.connection_id, **FAILED}])
         await ana.presence("busy", metadata={"mood": "good"})
         await ana.chat("r1", "hi")
         await bob.chat("r1", "ho", data={"x": 1})
@@ -64,6 +68,7 @@ async def test_every_step_is_an_event_that_fits_its_schema(parley: Instance) -> 
         "negotiation.answered",
         "call.started",
         "call.ended",
+        "call.quality",
         "message.posted",
     }
     of_room = [event.sequence for event in found if event.data.get("room") == "r1" and event.sequence is not None]
