@@ -2,7 +2,6 @@
 
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import jsonschema
@@ -11,12 +10,20 @@ from support.instance import Instance
 
 from parley.client import connect
 from parley.client.events import Event, events
+from parley.client.frames import PeerQuality
 from parley.protocol.schema import documents
 
 OFFER = {"description": {"type": "offer", "sdp": "v=0"}}
 ANSWER = {"description": {"type": "answer", "sdp": "v=0"}}
 
-FAILED: Any = {"state": "failed", **dict.fromkeys(("bytesSent", "bytesReceived", "packetsReceived", "packetsLost"), 0)}
+FAILED: PeerQuality = {
+    "connectionId": "",
+    "state": "failed",
+    "bytesSent": 0,
+    "bytesReceived": 0,
+    "packetsReceived": 0,
+    "packetsLost": 0,
+}
 
 
 async def converse(parley: Instance, app: str) -> None:
@@ -29,7 +36,7 @@ async def converse(parley: Instance, app: str) -> None:
             await client.join("r1", metadata={"deep": [{"x": None}]})
         await ana.signal(bob.connection_id, OFFER)
         await bob.signal(ana.connection_id, ANSWER)
-        await ana.report("r1", [{"connectionId": bob.connection_id, **FAILED}])
+        await ana.report("r1", [{**FAILED, "connectionId": bob.connection_id}])
         await ana.presence("busy", metadata={"mood": "good"})
         await ana.chat("r1", "hi")
         await bob.chat("r1", "ho", data={"x": 1})
