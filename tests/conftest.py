@@ -6,11 +6,13 @@ fresh database on one PostgreSQL for the whole session. ``nats_server`` is the s
 that kill, pause or restart it; a test that does so to PostgreSQL takes ``own_postgres``.
 """
 
+import functools
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import httpx
 import hypothesis
 import pytest
 import pytest_asyncio
@@ -22,6 +24,9 @@ from parley.cli.embedded import Nats, Postgres, Server
 hypothesis.settings.register_profile("parley", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("parley")
 """How fast a machine thinks of examples says nothing about Parley."""
+
+httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
+"""httpx reads all authorities there are for each client anew: thirty milliseconds, and most ask no https at all."""
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ async def people(two: Instance) -> AsyncIterator[People]:
         await ben.join("r")
         await ana.signal(ben.connection_id, {"description": {"type": "offer", "sdp": "v=0"}})
         await ben.signal(ana.connection_id, {"description": {"type": "answer", "sdp": "v=0"}})
-        await eventually(lambda: None if two.get("/v1/rooms/r").json()["call"] else "no call")
+        await eventually(lambda: None if two.get("/v1/rooms/r").json().get("call") else "no call")
         yield People(ana, ben, cid)
 
 

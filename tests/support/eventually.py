@@ -10,12 +10,14 @@ PAUSE_SECONDS = 0.02
 Reason: TypeAlias = str | list[str] | bool | None
 
 
-async def eventually(check: Callable[[], Reason | Awaitable[Reason]], within: float = 20) -> None:
+async def eventually(
+    check: Callable[[], Reason | Awaitable[Reason]], within: float = 20, *, pause: float = PAUSE_SECONDS
+) -> None:
     """
     Return as soon as *check* has nothing to object to.
 
     *check* returns None (or anything falsy) when all is well, or else the reason why not, which is what a failing
-    test then says. An assertion it raises is a reason too.
+    test then says. An assertion it raises is a reason too. It is asked again every *pause* seconds.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
@@ -25,7 +27,7 @@ async def eventually(check: Callable[[], Reason | Awaitable[Reason]], within: fl
             return
         if loop.time() > deadline:
             raise AssertionError(f"still not so after {within:g} s: {reason}")
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(pause)
 
 
 async def _reason(check: Callable[[], Reason | Awaitable[Reason]]) -> Reason:
