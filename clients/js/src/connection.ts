@@ -97,7 +97,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #line: Line | undefined;
   #attempt = 0;
   #redial: ReturnType<typeof setTimeout> | undefined;
-  /** Of the attempt under way: the sentence with which the server refused it. */
+  /** Of the attempt under way: the sentence with which the server refused it, or ended it. */
   #refusal: Refusal | undefined;
   /** Set with the welcome. */
   #welcome: Welcome | undefined;
@@ -286,7 +286,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       case "pong":
         return this.#requests.settle(frame);
       case "error":
-        return frame.ref ? this.#requests.settle(frame) : this.#refusedAtLarge(frame);
+        return frame.ref ? this.#refused(frame) : this.#refusedAtLarge(frame);
       case "signal":
         return this.invitations.receive(frame) ? undefined : this.emit("signal", frame);
       case "message":
@@ -330,6 +330,15 @@ export class Connection extends Emitter<ConnectionEvents> {
   #introduce(connectionId: string): void {
     if (this.#presence) void this.request({ action: "presence", ...this.#presence }).catch(() => {});
     this.emit("renewed", { connectionId });
+  }
+
+  /** What was refused for the token's age is asked again with a fresh one: the server hangs up now. */
+  #refused(frame: Refusal): void {
+    if (frame.code === "token_expired" && !this.#requests.renews(frame.ref)) {
+      this.#refusal = frame;
+      if (this.#token.renewable) return;
+    }
+    this.#requests.settle(frame);
   }
 
   #weather(frame: Degraded): void {

@@ -43,6 +43,11 @@ export class Requests {
     return { text: encode(ref, request), answer };
   }
 
+  /** Return whether a request is that for a fresh token. */
+  renews(ref: string | null | undefined): boolean {
+    return this.#waiting.get(ref ?? "")?.request.action === "token";
+  }
+
   /** Settle the request that an answer belongs to, if it still waits. */
   settle(frame: { readonly type: "ok" | "pong" | "error"; readonly ref?: string | null }): void {
     const waiting = frame.ref ? this.#waiting.get(frame.ref) : undefined;

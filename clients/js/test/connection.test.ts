@@ -248,6 +248,19 @@ scripted("who outlives its token comes back with a fresh one, as the same connec
   assert.equal(back.query.get("resume"), "token-of-a");
 });
 
+scripted("a request that came too late for the token is asked again with a fresh one", async (stage) => {
+  const { connection, visit } = await stage.open("a", { token: () => "any" });
+  const signal = connection.signal("b", 1);
+  const { ref } = await visit.hear();
+  visit.say({ type: "error", ref, code: "token_expired", message: "Your token has expired." });
+  visit.close(4501);
+  const back = await stage.server.visit();
+  back.welcome("a", { resumed: true });
+  await back.grant("signal");
+
+  await signal;
+});
+
 scripted("a fresh token that has expired already is of no use", async (stage) => {
   const { connection, visit } = await stage.open("a", { token: () => "stale" });
   const closed = next(connection, "closed");
