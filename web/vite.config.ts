@@ -43,12 +43,13 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     rollupOptions: {
-      input: ["index.html"], // a page each
+      input: ["index.html", "console.html"], // a page each
     },
   },
   server: {
     proxy: {
       "/v1": frontDoor,
+      "^/console(/|$)": { target: frontDoor, bypass: () => "/console.html" }, // its screens are told apart by the page
       "/socket": { target: frontDoor, ws: true, rewrite: () => "/" }, // at "/" the development server listens itself
     },
   },

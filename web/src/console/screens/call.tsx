@@ -1,0 +1,129 @@
+/** One call: who took part, how it came about, how well it went, and why it ended. */
+
+import type { Call as Answer, Participant, Step } from "../answers";
+import * as api from "../api";
+import { duration, NONE } from "../format";
+import { useLive } from "../live";
+import { Time } from "../parts/clock";
+import { Table } from "../parts/table";
+import { Badge, Fields, Person, RoomLink, Section, type Tone, Trouble } from "../parts/words";
+import { useReading } from "../reading";
+import { href } from "../router";
+import { CallState, Lasted } from "./calls";
+import { Quality } from "./quality";
+
+const EVERY_MS = 10_000;
+
+const REASONS: Readonly<Record<string, string>> = {
+  left: "The last but one left it.",
+  disconnected: "A participant's connection was lost and did not come back in time.",
+  replaced: "A participant's place was taken by another connection of the same device.",
+  removed: "A participant was taken out: by a backend, or at this console.",
+  expired: "A participant's token expired.",
+};
+
+const STEPS: Readonly<Record<Step["type"], { tone: Tone; words: string }>> = {
+  offered: { tone: "plain", words: "offered" },
+  answered: { tone: "good", words: "answered" },
+  failed: { tone: "poor", words: "had no answer from" },
+};
+
+export function Call({ id }: { id: string }) {
+  const reading = useReading((ending) => api.call(id, ending), [id], EVERY_MS);
+  const call = reading.value.value;
+  return (
+    <>
+      <p class="crumbs">
+        <a href={href("calls")}>Calls</a>
+      </p>
+      {call ? <Known call={call} refresh={() => reading.refresh()} /> : <h1 tabIndex={-1}>Call</h1>}
+      <Trouble problem={reading.problem.value} />
+    </>
+  );
+}
+
+function Known({ call, refresh }: { call: Answer; refresh: () => void }) {
+  useLive(
+    { room: call.room },
+    ["call.started", "call.ended", "negotiation.*", "room.joined", "room.left"],
+    refresh,
+  );
+  const users = new Map(call.participants.map(({ connectionId, userId }) => [connectionId, userId]));
+  return (
+    <>
+      <div class="screen-head">
+        <h1 tabIndex={-1}>
+          Call in <RoomLink name={call.room} /> <CallState state={call.state} />
+        </h1>
+        {call.traceUrl && (
+          <a class="button" href={call.traceUrl} target="_blank" rel="noreferrer">
+            Open its trace
+          </a>
+        )}
+      </div>
+      {call.state === "ended" && (
+        <p class="reason" data-reason={call.reason}>
+          {(call.reason && REASONS[call.reason]) ?? `It ended: ${call.reason ?? "nobody said why"}.`}
+        </p>
+      )}
+      <Fields
+        of={[
+          ["Began", <Time key="began" iso={call.startedAt} />],
+          ["Ended", call.endedAt ? <Time key="ended" iso={call.endedAt} /> : NONE],
+          ["Lasted", <Lasted key="lasted" call={call} />],
+          ["Setup", call.setupMs === null ? NONE : duration(call.setupMs)],
+          ["Call", <code key="id">{call.id}</code>],
+          ["Trace", call.traceId ? <code key="trace">{call.traceId}</code> : NONE],
+        ]}
+      />
+      <div class="columns">
+        <Section title="Participants">
+          <Table<Participant>
+            caption="Participants, the earliest first"
+            items={call.participants}
+            keyOf={({ connectionId, joinedAt }) => `${connectionId} ${joinedAt}`}
+            columns={[
+              { name: "Who", cell: (participant) => <Person {...participant} />, as: "wide" },
+              { name: "From", cell: ({ joinedAt }) => <Time iso={joinedAt} />, as: "number" },
+              { name: "To", cell: ({ leftAt }) => (leftAt ? <Time iso={leftAt} /> : NONE), as: "number" },
+            ]}
+          />
+        </Section>
+        <Section title="Negotiation" aside={<p class="hint">seconds count from the call's start</p>}>
+          {call.steps.length === 0 ? (
+            <p class="none">No step is known.</p>
+          ) : (
+            <ol class="steps">
+              {call.steps.map((step, at) => (
+                <li
+                  key={`${at} ${step.time}`}
+                  class={`event event-${STEPS[step.type]?.tone ?? "plain"}`}
+                  data-step={step.type}
+                >
+                  <time dateTime={step.time}>{after(step.time, call.startedAt)}</time>
+                  <p>
+                    <Person connectionId={step.from} userId={users.get(step.from)} />{" "}
+                    {STEPS[step.type]?.words ?? step.type}{" "}
+                    <Person connectionId={step.to} userId={users.get(step.to)} />
+                  </p>
+                </li>
+              ))}
+            </ol>
+          )}
+        </Section>
+      </div>
+      <Quality call={call} />
+      {call.state === "ended" && call.steps.some(({ type }) => type === "failed") && (
+        <p class="hint">
+          <Badge tone="poor">unanswered</Badge> An offer without an answer: the other had closed its page, had
+          lost its connection, or does not take part.
+        </p>
+      )}
+    </>
+  );
+}
+
+function after(time: string, start: string): string {
+  const seconds = (Date.parse(time) - Date.parse(start)) / 1000;
+  return `${seconds < 0 ? "−" : "+"}${Math.abs(seconds).toFixed(2)} s`;
+}
