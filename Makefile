@@ -43,9 +43,10 @@ format: setup $(JS:%=%/node_modules/.package-lock.json) ## Put the code in its f
 	.venv/bin/ruff check --fix .
 	@set -e; for part in $(JS); do (cd $$part && npm run --silent --if-present fix); done
 
-schema: setup ## Write the JSON Schemas of what is said on the wire and the bus, and the page of settings
+schema: setup ## Write the JSON Schemas of what is said on the wire and the bus, and the pages of settings and metrics
 	.venv/bin/python -m parley.protocol.schema
 	.venv/bin/python -m parley.kit.settings_page $(SERVICES:%=parley.%) > docs/reference/settings.md
+	.venv/bin/python -m parley.kit.metrics_page $(SERVICES:%=parley.%) > docs/reference/metrics.md
 
 examples: setup ## Write the example of each public event anew, because it is meant to be another now
 	PYTHONPATH=tests .venv/bin/python -m contract.test_event_examples

@@ -145,7 +145,10 @@ async def test_what_is_mounted_answers_all_other_paths_and_a_crash_of_it_hurts_n
         answer = await client.get("/v1/rooms")
         ready = await client.get("/readyz")
 
+        told = (await client.get("/metrics")).text
+
     assert crashed.status_code == 500
+    assert 'parley_http_request_seconds_count{code="500",method="GET",route="other"}' in told
     assert answer.text == "/v1/rooms"
     assert ready.status_code == 200
 

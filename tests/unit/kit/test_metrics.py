@@ -32,7 +32,7 @@ def test_a_gauge_that_is_asked_is_there_while_somebody_answers() -> None:
     rooms = metrics.asked("rooms", "Rooms.")
     lag = metrics.asked("lag", "Lag.", "partition")
 
-    with rooms.by(lambda: 3), lag.by(lambda: {("0",): 1.5, ("1",): 0}):
+    with rooms.by(lambda: {(): 3}), lag.by(lambda: {("0",): 1.5, ("1",): 0}):
         told = text()
     after = text()
 

@@ -19,6 +19,7 @@ from nats.aio.msg import Msg
 from nats.js.api import StreamInfo
 from nats.js.errors import APIError
 
+from parley.kit import metrics
 from parley.kit.lifecycle import CannotStart
 from parley.kit.streams import Sizes, ensure
 
@@ -31,6 +32,15 @@ _RECONNECT_SECONDS: Final = 0.1
 _PAUSES: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 _SAID_EVERY: Final = 10.0
 _LOG_FULL: Final = 10077  # maximum bytes exceeded, with discard: new
+
+_STORED: Final = metrics.histogram(
+    "nats_publish_seconds", "From publishing until NATS has acknowledged that all of it is stored."
+)
+_REFUSED: Final = metrics.counter(
+    "nats_refusals", "What NATS refused to store, by its error code; it is asked again.", "code"
+)
+_CONNECTED: Final = metrics.gauge("nats_connected", "1 while NATS is there, else 0.")
+_RECONNECTS: Final = metrics.counter("nats_reconnects", "How often the connection to NATS was made anew.")
 
 _log = structlog.get_logger("parley.bus")
 
@@ -100,6 +110,7 @@ class _Refusals:
 
     def add(self, flight: _Flight, refusal: _Refusal, now: float) -> None:
         """Note that *flight* was refused; *now* is any clock's."""
+        _REFUSED.labels(str(refusal.err_code or refusal.code)).inc()
         self._flights.add(flight)
         self._times += 1
         kind = (refusal.code, refusal.err_code)
@@ -171,8 +182,10 @@ class Bus:
         flight = _Flight(tokens, self._loop)
         for token in tokens:
             self._flights[token] = flight
+        began = self._loop.time()
         try:
             await self._land(flight)
+            _STORED.observe(self._loop.time() - began)
         finally:
             for token in flight.missing:
                 self._flights.pop(token, None)
@@ -264,19 +277,20 @@ class Bus:
         self._inbox = self.client.new_inbox()
         await self.client.subscribe(f"{self._inbox}.*", cb=self._answered, pending_msgs_limit=0, pending_bytes_limit=0)
         await ensure(self.js, self._sizes)
-        self.connected.set()
+        self._is_there(True)
 
     async def disconnected(self) -> None:
         """Note that the connection broke: nothing that is under way will be acknowledged."""
         if self.connected.is_set() and not self.client.is_closed:
             _log.warning("NATS is away")
-        self.connected.clear()
+        self._is_there(False)
         for flight in {id(flight): flight for flight in self._flights.values()}.values():
             flight.land()
 
     async def reconnected(self) -> None:
         """Note that there is a server again, perhaps with nothing in it."""
         self.reconnects += 1
+        _RECONNECTS.inc()
         if self._restoring is None or self._restoring.done():
             self._restoring = asyncio.create_task(self._restore())
 
@@ -291,7 +305,14 @@ class Bus:
             else:
                 break
         _log.info("NATS is back")
-        self.connected.set()
+        self._is_there(True)
+
+    def _is_there(self, there: bool) -> None:
+        if there:
+            self.connected.set()
+        else:
+            self.connected.clear()
+        _CONNECTED.set(there)
 
     def close(self) -> None:
         """End what goes on in the background."""

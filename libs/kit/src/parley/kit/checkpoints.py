@@ -13,12 +13,16 @@ import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from parley.kit import metrics
 from parley.kit.owner import Owner, Snapshot
 from parley.kit.ownership import Ownership, advance
 from parley.kit.state import Store
 
 EVERY_SECONDS: Final = 0.1
 _COMMIT_SECONDS: Final = 10.0
+
+_WRITTEN: Final = metrics.histogram("checkpoint_seconds", "How long PostgreSQL took to store a checkpoint.")
+_FAILED: Final = metrics.counter("checkpoint_failures", "Checkpoints that PostgreSQL did not store; they are repeated.")
 
 _log = structlog.get_logger("parley.checkpoint")
 
@@ -79,6 +83,7 @@ class Checkpoints:
                     await self._commit(group)
                 except (SQLAlchemyError, OSError, TimeoutError) as error:
                     together = False
+                    _FAILED.inc()
                     _log.warning("a checkpoint failed; it will be repeated", error=str(error), partitions=len(group))
                     if _is_away(error):
                         break
@@ -88,9 +93,10 @@ class Checkpoints:
         snapshots = {owner.partition: self._unsettled[owner] for owner in owners if owner in self._unsettled}
         if not snapshots:
             return
-        async with self.rows, asyncio.timeout(_COMMIT_SECONDS), self._db.begin() as connection:
-            held = await advance(connection, self._tables, [snapshot.progress for snapshot in snapshots.values()])
-            await self._store.save(connection, [snapshots[partition].changes for partition in sorted(held)])
+        with _WRITTEN.time():
+            async with self.rows, asyncio.timeout(_COMMIT_SECONDS), self._db.begin() as connection:
+                held = await advance(connection, self._tables, [snapshot.progress for snapshot in snapshots.values()])
+                await self._store.save(connection, [snapshots[partition].changes for partition in sorted(held)])
         for owner in owners:
             if owner.partition in held:
                 self._unsettled.pop(owner, None)

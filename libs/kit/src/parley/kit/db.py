@@ -4,16 +4,22 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from typing import Final
 
 import msgspec
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
+from parley.kit import metrics
 from parley.kit.lifecycle import CannotStart
 from parley.kit.statements import trace_statements
 from parley.kit.telemetry import recording
 
+_CONNECTIONS: Final = metrics.asked(
+    "database_connections", "Connections to PostgreSQL in this process's pool: `busy` or `idle`.", "state"
+)
 _CONNECT_SECONDS = 5
 _STATEMENT_SECONDS = 30
 _UNDEFINED = {"42P01", "3F000"}  # SQLSTATE: no such table, no such schema
@@ -47,9 +53,16 @@ async def database(url: str, name: str, *, package: str | None = None, pool: int
     try:
         if package:
             await check_schema(engine, package)
-        yield engine
+        with _CONNECTIONS.by(lambda: _use(engine)):
+            yield engine
     finally:
         await engine.dispose()
+
+
+def _use(engine: AsyncEngine) -> metrics.Readings:
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    return {("busy",): pool.checkedout(), ("idle",): pool.checkedin()}
 
 
 async def check(engine: AsyncEngine) -> str | None:

@@ -1,9 +1,10 @@
 """An HTTP listener for the length of a block: uvicorn, with the signals, the logs and the end left to us."""
 
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 
@@ -11,6 +12,8 @@ from parley.kit.lifecycle import CannotStart, background
 
 if TYPE_CHECKING:
     from parley.kit.probes import App
+
+DEAF_MILLISECONDS: Final = 30_000
 
 
 @asynccontextmanager
@@ -21,6 +24,7 @@ async def http(app: "App", host: str, port: int, *, grace: int = 5) -> AsyncIter
     At the end nothing new is accepted, and requests in hand get *grace* seconds.
     """
     listener = listen(host, port)
+    _give_up_on_the_deaf(listener)
     config = uvicorn.Config(
         cast("Any", app),  # uvicorn's own types spell out each message; ours leave them open
         http="httptools",
@@ -41,6 +45,16 @@ async def http(app: "App", host: str, port: int, *, grace: int = 5) -> AsyncIter
             yield address_of(listener)
     finally:
         await server.shutdown(sockets=[listener])
+
+
+def _give_up_on_the_deaf(listener: socket.socket) -> None:
+    """
+    Let the kernel break connections whose other end takes nothing of an answer for a while.
+
+    uvicorn waits for such a client for ever, with the answer in its hands. Accepted sockets inherit it from *listener*.
+    """
+    if sys.platform == "linux":
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAF_MILLISECONDS)
 
 
 def listen(host: str, port: int) -> socket.socket:

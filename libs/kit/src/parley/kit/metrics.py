@@ -51,8 +51,11 @@ class Definition(Struct, frozen=True):
 DEFINED: Final[list[Definition]] = []
 """All metrics of this process, in the order in which they are made."""
 
-Values = Callable[[], Mapping[tuple[str, ...], float] | float]
-"""Gives the present value, or one for each set of label values."""
+Readings = Mapping[tuple[str, ...], float]
+"""A value for each set of label values; `()` is that of a metric without labels."""
+
+Values = Callable[[], Readings]
+"""Gives the present ones."""
 
 
 def counter(name: str, doc: str, *labels: str) -> Counter:
@@ -77,22 +80,22 @@ def histogram(name: str, doc: str, *labels: str, buckets: Sequence[float] = LATE
 
 
 class Asked(Collector):
-    """A gauge whose value is asked for when somebody looks, and absent as long as nobody gives it."""
+    """A gauge whose values are asked for when somebody looks, and absent as long as nobody gives them."""
 
     def __init__(self, name: str, doc: str, labels: Sequence[str]) -> None:
         self.name = name
         self._doc = doc
         self._labels = labels
-        self._values: Values | None = None
+        self._givers: list[Values] = []
 
     @contextmanager
     def by(self, values: Values) -> Iterator[None]:
         """Ask *values* for the length of the block."""
-        self._values = values
+        self._givers.append(values)
         try:
             yield
         finally:
-            self._values = None
+            self._givers.remove(values)
 
     def describe(self) -> Iterable[Metric]:
         """Return what it is, without a value."""
@@ -101,9 +104,9 @@ class Asked(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield what it is now."""
         family = GaugeMetricFamily(self.name, self._doc, labels=self._labels)
-        found = self._values() if self._values else {}
-        for labels, value in (found if isinstance(found, Mapping) else {(): found}).items():
-            family.add_metric(labels, value)
+        for values in self._givers:
+            for labels, value in values().items():
+                family.add_metric(labels, value)
         yield family
 
 
@@ -120,7 +123,7 @@ LOOP_LAG: Final = histogram(
     "How late the event loop ran what was due, looked at four times a second. Above 0.1 a process is overloaded, or "
     "something blocks it.",
 )
-LOOP_LATEST: Final = gauge("loop_lag_latest_seconds", "The last of these readings, for autoscaling.")
+LOOP_LATEST: Final = gauge("loop_lag_latest_seconds", "The last reading of `parley_loop_lag_seconds`, for autoscaling.")
 GARBAGE: Final = histogram(
     "garbage_collection_seconds", "Pauses of Python's garbage collector.", buckets=(0.001, 0.01, 0.05, 0.1, 0.5, 1.0)
 )

@@ -7,11 +7,13 @@ in the same words. A checkpoint is taken between two readings and written while 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import structlog
 
+from parley.kit import metrics
 from parley.kit.bus import Bus, LogFullError, Message
 from parley.kit.ownership import LEASE_SECONDS, Claim, Progress
 from parley.kit.reader import Reader, StreamReplacedError, reading
@@ -32,6 +34,12 @@ FAR_BEHIND: Final = 2000
 
 FULL_SECONDS: Final = 0.5
 """How often a stream that is full is asked again."""
+
+_REDUCED: Final = metrics.counter("partition_entries", "Entries of the log that owners here have reduced.")
+_DELAY: Final = metrics.histogram(
+    "partition_delay_seconds",
+    "From storing an entry in the log until its owner has said all that follows from it: the oldest of each reading.",
+)
 
 _log = structlog.get_logger("parley.owner")
 
@@ -74,9 +82,20 @@ class Owner:
         self._news = asyncio.Event()
 
     @property
+    def behind(self) -> int | None:
+        """How many entries of the log are still to be read; None if we don't know."""
+        return None if self._reader is None else self._reader.behind
+
+    @property
+    def unsaved_seconds(self) -> float:
+        """How long ago the oldest entry was read that no checkpoint has; 0 if there is none."""
+        since = self._unsaved_since or self._dirty_since
+        return 0.0 if since is None else self._loop.time() - since
+
+    @property
     def level(self) -> bool:
         """Whether everything that was stored has been reduced and said; under load, whether we are not far behind."""
-        behind = None if self._reader is None else self._reader.behind
+        behind = self.behind
         if behind is None or behind > FAR_BEHIND:
             self._has_caught_up = False
         elif behind == 0 and self._at_rest:
@@ -153,6 +172,8 @@ class Owner:
                 for round_ in rules.rounds(entries):
                     await self._say(round_)
                 self._end()
+                _REDUCED.inc(len(entries))
+                _DELAY.observe(max(0.0, time.time() - entries[0].time / 1000))
 
     def _begin(self) -> None:
         self._at_rest = False

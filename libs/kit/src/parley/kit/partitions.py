@@ -20,7 +20,7 @@ from nats.aio.msg import Msg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from parley.kit import ownership
+from parley.kit import metrics, ownership
 from parley.kit.bus import Bus, pauses
 from parley.kit.checkpoints import Checkpoints
 from parley.kit.lifecycle import CannotStart
@@ -38,6 +38,20 @@ _HUNGRY_SECONDS: Final = 0.1
 _STATEMENT_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 5.0
 _AWAY: Final = (SQLAlchemyError, OSError, TimeoutError)
+
+_CLAIMED: Final = metrics.counter("partitions_claimed", "Partitions that this process has taken.")
+_LOST: Final = metrics.counter(
+    "partitions_lost",
+    "Partitions that another process took while this one thought to own them: it slept, or was cut off.",
+)
+_LAG: Final = metrics.asked(
+    "partition_lag", "Entries of the log that the owner here has still to read, as far as NATS has told.", "partition"
+)
+_UNSAVED: Final = metrics.asked(
+    "partition_unsaved_seconds",
+    "How long ago the oldest entry was read that is in no checkpoint; an owner stops at 90.",
+    "partition",
+)
 
 _log = structlog.get_logger("parley.partitions")
 
@@ -162,11 +176,21 @@ class Owned:
         hungry = len(self._owners) < share
         return min(RENEW_SECONDS, max(0.02, spread.expires + 0.02), _HUNGRY_SECONDS if hungry else RENEW_SECONDS)
 
+    def lag(self) -> metrics.Readings:
+        """Return how far each of ours is behind the log, where that is known."""
+        found = ((owner.partition, owner.behind) for owner in self.running())
+        return {(str(partition),): behind for partition, behind in found if behind is not None}
+
+    def unsaved(self) -> metrics.Readings:
+        """Return for how long each of ours has had something that is not checkpointed."""
+        return {(str(owner.partition),): owner.unsaved_seconds for owner in self.running()}
+
     def running(self) -> Iterable[Owner]:
         """Return the owners who are neither lost nor about to hand over."""
         return [owner for partition, owner in self._owners.items() if partition not in self._leaving]
 
     def _own(self, claim: ownership.Claim, asked: float) -> None:
+        _CLAIMED.inc()
         _log.info("claimed", partition=claim.partition, fence=claim.fence, cursor=claim.cursor)
         owner = Owner(self._bus, self._writer, self._service, self._classes, claim)
         owner.renewed(asked)
@@ -204,6 +228,7 @@ class Owned:
         """Forget everything: the partition is another's."""
         if self._owners.get(owner.partition) is not owner:
             return
+        _LOST.inc()
         _log.warning("lost", partition=owner.partition, fence=owner.fence)
         self.checkpoints.forget(owner)
         del self._owners[owner.partition]
@@ -276,7 +301,8 @@ async def partitions(
         hears = await bus.client.subscribe(subjects.free(service), cb=owned.look)
         tasks = [group.create_task(work) for work in (owned.keep(), owned.checkpoints.run(), watch.run(), purge.run())]
         try:
-            yield owned
+            with _LAG.by(owned.lag), _UNSAVED.by(owned.unsaved):
+                yield owned
         finally:
             for task in tasks:
                 task.cancel()

@@ -8,6 +8,7 @@ whether work should be sent here, and if not, what is missing. Plain ASGI, so th
 import asyncio
 import inspect
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,16 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Check = Callable[[], Awaitable[str | None] | str | None]
 """Gives None when all is well, else the sentence that says what is missing."""
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_ANSWERED = metrics.histogram(
+    "http_request_seconds",
+    "How long REST took until its answer began, by the path's template; what none fits is `other`.",
+    "method",
+    "route",
+    "code",
+)
 
 _PATIENCE = 2.0
 _GRACE = 5.0
@@ -119,13 +130,27 @@ class Probes:
         self._idle.clear()
         headers = dict(scope["headers"])
         parent = accepted(headers.get(b"traceparent", b"").decode("latin-1"))
+        began = time.perf_counter()
+        code = "500"  # what a crash is answered
+        took: float | None = None
+
+        async def observed(message: MutableMapping[str, Any]) -> None:
+            nonlocal code, took
+            if took is None:
+                code, took = str(message["status"]), time.perf_counter() - began
+            await send(message)
+
         try:
             with span(scope["method"], kind="server", parent=parent) as request:
-                await app(scope, receive, send)
-                if request.recording and (route := getattr(scope.get("route"), "path", None)):
+                await app(scope, receive, observed)
+                if request.recording and (route := _route(scope)):
                     request.rename(f"{scope['method']} {route}")
                     request.set("http.route", route)
         finally:
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            _ANSWERED.labels(method, _route(scope) or "other", code).observe(
+                time.perf_counter() - began if took is None else took
+            )
             self._busy -= 1
             if not self._busy:
                 self._idle.set()
@@ -139,6 +164,11 @@ def announce(ready_file: str, *, http: str, address: str | None = None) -> None:
     draft = target.with_name(f"{target.name}.{os.getpid()}")
     draft.write_bytes(msgspec.json.encode({"address": address, "http": http}) + b"\n")
     draft.replace(target)
+
+
+def _route(scope: Scope) -> str | None:
+    route: str | None = getattr(scope.get("route"), "path", None)
+    return route
 
 
 async def _answer_of(check: Check) -> str | None:

@@ -19,6 +19,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
+from parley.kit import metrics
 from parley.kit.bus import Bus, pauses
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ _MAX_BYTES: Final = 64 << 20
 """What may wait here at all; the rest is read again later."""
 
 _ACK_TOKENS: Final = 9  # $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<nanoseconds>.<pending>
+
+_AGAIN: Final = metrics.counter(
+    "stream_readings_again",
+    "How often a stream was read again from where we were, as something may have been missed; nothing is then.",
+    "stream",
+    "doubt",
+)
 
 _log = structlog.get_logger("parley.reader")
 
@@ -63,7 +71,9 @@ class Entry(NamedTuple):
 class _Tap:
     """One consumer's messages, until the first doubt."""
 
-    def __init__(self, bus: Bus, inbox: str) -> None:
+    def __init__(self, bus: Bus, inbox: str, max_bytes: int | None) -> None:
+        self._max_bytes = max_bytes or _MAX_BYTES
+        self._paused_bytes = max_bytes // 8 if max_bytes else _PAUSED_BYTES
         self.entries: list[Entry] = []
         self.bytes = 0
         self.doubt = ""
@@ -97,7 +107,7 @@ class _Tap:
             self.suspect("a message is missing")
             return
         self.bytes += len(msg.data)
-        if self.bytes > _MAX_BYTES:
+        if self.entries and self.bytes > self._max_bytes:
             self.suspect("too much is waiting")
             return
         self.behind = int(tokens[first + 3])
@@ -111,7 +121,7 @@ class _Tap:
 
     async def take(self, limit: int) -> list[Entry]:
         """Hand out what is there, oldest first, and let the server go on."""
-        if self._owed and self.bytes - sum(len(entry.payload) for entry in self.entries[:limit]) <= _PAUSED_BYTES:
+        if self._owed and self.bytes - sum(len(entry.payload) for entry in self.entries[:limit]) <= self._paused_bytes:
             owed, self._owed = self._owed, ""
             await self._go_on(owed)
         taken = self.entries  # from here on nothing is awaited: who cancels this loses nothing
@@ -138,7 +148,7 @@ class _Tap:
     async def _control(self, msg: Msg, headers: dict[str, str]) -> None:
         asked = msg.reply or headers.get("Nats-Consumer-Stalled", "")
         if asked:
-            if self.bytes > _PAUSED_BYTES:
+            if self.bytes > self._paused_bytes:
                 self._owed = asked
             else:
                 await self._go_on(asked)
@@ -172,6 +182,7 @@ class Reader:
         *,
         created: str | None,
         since: datetime | None,
+        max_bytes: int | None,
     ) -> None:
         """Use `reading`."""
         self.created = created
@@ -182,6 +193,7 @@ class Reader:
         self._next = start
         self._since = since
         """Where the first reading begins instead, until an entry was handed out."""
+        self._max_bytes = max_bytes
         self._tap: _Tap | None = None
         self._pauses = pauses()
 
@@ -214,6 +226,7 @@ class Reader:
                 return taken
             if tap.doubt:
                 _log.debug("reading again", stream=self._stream, start=self._next, doubt=tap.doubt)
+                _AGAIN.labels(self._stream, tap.doubt).inc()
                 self._tap = None
                 await tap.close()
                 continue
@@ -227,7 +240,7 @@ class Reader:
     async def _open(self) -> _Tap:
         while True:
             await self._bus.connected.wait()
-            tap = _Tap(self._bus, self._bus.client.new_inbox())
+            tap = _Tap(self._bus, self._bus.client.new_inbox(), self._max_bytes)
             try:
                 await self._consume(tap)
             except (nats.errors.Error, APIError, TimeoutError) as error:
@@ -281,13 +294,15 @@ async def reading(
     *,
     created: str | None = None,
     since: datetime | None = None,
+    max_bytes: int | None = None,
 ) -> AsyncIterator[Reader]:
     """
     Read what *stream* holds on *subjects* from sequence *start* on, if it is still the one *created* then.
 
-    With *since* read from that time on instead.
+    With *since* read from that time on instead. *max_bytes* is what may wait here, where it is to be less than for an
+    owner: one entry always may.
     """
-    reader = Reader(bus, stream, subjects, start, created=created, since=since)
+    reader = Reader(bus, stream, subjects, start, created=created, since=since, max_bytes=max_bytes)
     try:
         yield reader
     finally:

@@ -168,7 +168,7 @@ def api(title: str, tokens: Tokens, *, development: bool) -> FastAPI:
                 CORSMiddleware,  # who may ask is said by a token, never by a cookie, so any page may send one
                 allow_origins=["*"],
                 allow_methods=["*"],
-                allow_headers=["authorization", "content-type"],
+                allow_headers=["authorization", "content-type", "last-event-id"],
                 max_age=600,
             ),
             Middleware(Requests, loopback_only=development),

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from msgspec import UNSET, Struct
 
-from parley.kit import telemetry
+from parley.kit import metrics, telemetry
 from parley.kit.bus import Message
 from parley.kit.ownership import Marks
 from parley.kit.reader import Entry
@@ -44,6 +44,10 @@ _REPLY: Final = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
 
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding may raise; the last for what is nested very deep."""
+
+_FAILED: Final = metrics.counter(
+    "events_failed", "Events that the rules could not process: bugs of ours. They changed nothing; the log says more."
+)
 
 _log = structlog.get_logger("parley.owner")
 
@@ -247,6 +251,7 @@ class Rules:
             self._told, self._forwarded = told, forwarded
             if telemetry.recording():
                 said.spans[-1].set("error.type", type(error).__name__)
+            _FAILED.inc()
             _log.exception("an event failed; it has changed nothing", id=event.id, type=event.type, place=repr(at))
             try:
                 mine = self._encoded(self.state.failed(event, at, error), at, traceparent)
