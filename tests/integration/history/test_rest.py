@@ -255,6 +255,10 @@ async def test_a_call_tells_who_took_part_how_long_it_lasted_and_how_it_ended(ca
         "endedAt": "2025-06-15T15:06:40.501Z",
         "durationMs": 501,
         "reason": "left",
+        "traceId": None,
+        "traceUrl": None,
+        "setupMs": None,
+        "steps": [],
         "participants": 3,
     }
     assert call["participants"][0] == {

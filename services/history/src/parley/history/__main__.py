@@ -2,6 +2,7 @@
 
 from parley.history.api import history_api
 from parley.history.inbox import Inbox
+from parley.history.pruning import pruning
 from parley.history.recorder import recording
 from parley.history.settings import Settings
 from parley.kit.bus import nats_bus
@@ -25,7 +26,8 @@ async def main(settings: Settings) -> None:
         nats_bus(settings.nats_url, name="history", sizes=Sizes.of(settings)) as bus,
         Inbox(bus, settings.consumer, settings.batch) as inbox,
         recording(inbox, db) as recorder,
-        probes.mounted(history_api(db, tokens, development=settings.development)),
+        pruning(db, settings.detail_days),
+        probes.mounted(history_api(db, tokens, development=settings.development, trace_url=settings.trace_url)),
         probes.ready({"nats": bus.check, "postgres": lambda: check(db), "history": recorder.behind}),
     ):
         announce(settings.ready_file, http=address)

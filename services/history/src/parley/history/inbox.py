@@ -18,7 +18,6 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
-from parley.history.records import TYPES
 from parley.kit.bus import Bus
 from parley.protocol import subjects
 
@@ -60,6 +59,8 @@ class Inbox:
         """The last batch, until it is acknowledged."""
         self._subscription: Subscription | None = None
         """Set while entered."""
+        self.stream = ""
+        """Which incarnation of EVENTS the events are from: when it was made. Set before there are any."""
 
     async def __aenter__(self) -> Self:
         await self._make()
@@ -164,7 +165,7 @@ class Inbox:
             "expires": int(_EXPIRES_SECONDS * 1e9),
             "idle_heartbeat": int(_HEARTBEAT_SECONDS * 1e9),
         }
-        await self._bus.connected.wait()
+        self.stream = await self._bus.created(subjects.EVENTS)  # the open request of another one brings nothing more
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{subjects.EVENTS}.{self._consumer}"
         await self._bus.client.publish(subject, msgspec.json.encode(request), reply=self._address)
         self._asked = self._size
@@ -177,7 +178,7 @@ class Inbox:
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_SECONDS,
             max_ack_pending=_IN_HAND,
-            filter_subjects=[f"parley.events.*.{kind}" for kind in TYPES],
+            filter_subjects=[subjects.ALL_EVENTS],  # those of no use, too: without gaps is easier to keep
         )
         while True:
             await self._bus.connected.wait()

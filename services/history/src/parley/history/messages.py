@@ -1,5 +1,6 @@
-"""``GET /v1/rooms/{room}/messages``: what was said in a room, over all its epochs."""
+"""What was said in a room, over all its epochs (``GET /v1/rooms/{room}/messages``), or in all (``GET /v1/messages``)."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -11,17 +12,30 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from parley.history import queries
-from parley.history.parameters import MAX_NAME, From, Milliseconds, To, in_order, in_room, maybe, moment, ms
-from parley.history.queries import MessageFilter, Order, Place
+from parley.history.parameters import (
+    MAX_NAME,
+    MAX_WORDS,
+    From,
+    Milliseconds,
+    To,
+    in_order,
+    in_room,
+    maybe,
+    moment,
+    ms,
+    storable,
+)
+from parley.history.queries import MessageFilter, Order, Place, Spoken, SpokenFilter
 from parley.kit.cursors import cursor as cursor_of
 from parley.kit.cursors import place
-from parley.kit.rest import Caller, Cursor, Limit
+from parley.kit.rest import Caller, Cursor, Limit, require
 from parley.protocol.clock import rfc3339
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.dialects import name
 
 MAX_POSITION: Final = 2**53 - 1
-MAX_WORDS: Final = 256
+LOOK: Final = 50_000
+"""Messages that a search through all rooms looks at before it answers: a tenth of a second."""
 
 
 class ChatMessage(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -48,6 +62,27 @@ class _MessageCursor(Struct, frozen=True, array_like=True):
     time: Milliseconds
     epoch: str
     position: Annotated[int, Meta(ge=0, le=MAX_POSITION)]
+
+
+class _SpokenCursor(Struct, frozen=True, array_like=True):
+    """The cursor of the messages of all rooms."""
+
+    time: Milliseconds
+    room: str
+    epoch: str
+    position: Annotated[int, Meta(ge=0, le=MAX_POSITION)]
+
+
+Sender = Annotated[str | None, Query(min_length=1, max_length=MAX_NAME, description="A user, or a connection.")]
+Words = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=MAX_WORDS,
+        description="Words that the text must have, or a part of it as it stands."
+        ' `"two words"` must stand together, `or` and `-without` work.',
+    ),
+]
 
 
 def _documented() -> dict[int | str, dict[str, Any]]:
@@ -85,20 +120,10 @@ def add_messages(app: FastAPI, db: AsyncEngine) -> None:
         order: Annotated[
             Order | None, Query(description="`newest` first, or `oldest`: the default with `after` alone.")
         ] = None,
-        sender: Annotated[
-            str | None, Query(min_length=1, max_length=MAX_NAME, description="A user, or a connection.")
-        ] = None,
+        sender: Sender = None,
         from_: From = None,
         to: To = None,
-        q: Annotated[
-            str | None,
-            Query(
-                min_length=1,
-                max_length=MAX_WORDS,
-                description="Words that the text must have, or a part of it as it stands."
-                ' `"two words"` must stand together, `or` and `-without` work.',
-            ),
-        ] = None,
+        q: Words = None,
     ) -> Response:
         """List what was said in a room, over all its epochs."""
         in_room(caller.may(room, "history"))
@@ -113,10 +138,10 @@ def add_messages(app: FastAPI, db: AsyncEngine) -> None:
                 room=name(room),
                 after=await _places(connection, caller.app, room, epoch, after),
                 before=await _places(connection, caller.app, room, epoch, before),
-                sender=sender,
+                sender=storable(sender, "sender"),
                 since=maybe(from_),
                 until=maybe(to),
-                words=q,
+                words=storable(q, "q"),
             )
             if at:
                 wanted = _from(at, wanted)
@@ -125,8 +150,42 @@ def add_messages(app: FastAPI, db: AsyncEngine) -> None:
         if len(found) > limit:
             last = found[limit - 1]
             following = cursor_of(_MessageCursor(order, ms(last["time"]), last["epoch"], last["position"]))
-        page = {"items": [_message(room, row) for row in found[:limit]], "next": following}
-        return Response(msgspec.json.encode(page), media_type="application/json")
+        return _page([_message(room, row) for row in found[:limit]], following)
+
+    @app.get("/v1/messages", response_class=Response, responses=_documented())
+    async def list_all_messages(
+        caller: Caller,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+        sender: Sender = None,
+        from_: From = None,
+        to: To = None,
+        q: Words = None,
+    ) -> Response:
+        """
+        List what was said in all rooms, the newest first.
+
+        A search looks at a bounded number of messages: a page may hold few items, even none, and go on at `next`.
+        """
+        require(caller.admin, "`admin`, which listing the messages of all rooms needs")
+        in_order(from_, to)
+        at = None if cursor is None else place(cursor, _SpokenCursor)
+        wanted = SpokenFilter(
+            app=caller.app,
+            before=Spoken(moment(at.time), at.room, at.epoch, at.position) if at else None,
+            sender=storable(sender, "sender"),
+            since=maybe(from_),
+            until=maybe(to),
+            words=storable(q, "q"),
+        )
+        async with db.connect() as connection:
+            found, end = await queries.spoken(connection, wanted, limit, LOOK)
+        following = cursor_of(_SpokenCursor(ms(end.time), end.room, end.epoch, end.position)) if end else None
+        return _page([_message(row["room"], row) for row in found], following)
+
+
+def _page(items: Sequence[ChatMessage], following: str | None) -> Response:
+    return Response(msgspec.json.encode({"items": items, "next": following}), media_type="application/json")
 
 
 async def _places(

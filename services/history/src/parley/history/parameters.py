@@ -11,6 +11,7 @@ from parley.protocol.clock import EPOCH, rfc3339
 from parley.protocol.codes import ErrorCode, Refusal
 
 MAX_NAME: Final = 1024
+MAX_WORDS: Final = 256
 
 Milliseconds = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 """A time in a cursor."""
@@ -22,6 +23,13 @@ To = Annotated[Moment | None, Query(description="Only before this time.")]
 def in_room(granted: bool) -> None:
     """Refuse a caller who was not granted a room's history."""
     require(granted, "`history` in this room")
+
+
+def storable(text: str | None, parameter: str) -> str | None:
+    """Return a filter as it is; refuse what PostgreSQL does not hold, so that nothing can be found by it."""
+    if text is not None and "\0" in text:
+        raise Refusal(ErrorCode.BAD_REQUEST, f"`{parameter}` holds the character U+0000: leave it out.")
+    return text
 
 
 def in_order(since: int | None, until: int | None) -> None:

@@ -19,8 +19,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from parley.history import store
+from parley.history.activity import Arrived, Happened
 from parley.history.inbox import Inbox
-from parley.history.records import CallRecord, Epoch, Message, Record, Unreadable, read
+from parley.history.records import CallRecord, Epoch, Message, Quality, Record, Step, Unreadable, read
 from parley.kit import telemetry
 from parley.kit.lifecycle import background
 from parley.kit.telemetry import messaging, span
@@ -34,7 +35,13 @@ _LATE_SECONDS: Final = 2.0
 """A batch that took longer to write has made others wait."""
 _WRONG: Final = ("22", "23", "54")
 """SQLSTATE classes of what is wrong with the rows, and would be wrong again: data, constraints, limits."""
-_TABLES: Final[dict[type[Record], str]] = {Message: "messages", Epoch: "epochs", CallRecord: "calls"}
+_TABLES: Final[dict[type[Record], str]] = {
+    Message: "messages",
+    Epoch: "epochs",
+    CallRecord: "calls",
+    Step: "steps",
+    Quality: "reports",
+}
 
 _log = structlog.get_logger("parley.history")
 
@@ -45,7 +52,8 @@ class Entry(Struct, frozen=True):
     """A message, and what is to be kept of it."""
 
     message: Msg
-    record: Record
+    record: Record | None
+    happened: Happened | None
     traceparent: str | None
 
 
@@ -90,8 +98,7 @@ class Recorder:
             except Unreadable as error:
                 await self._park(message, str(error))
                 continue
-            if event.record is not None:
-                entries.append(Entry(message, event.record, event.traceparent))
+            entries.append(Entry(message, event.record, event.happened, event.traceparent))
         if entries:
             with _traced(entries):
                 await self._write(entries)
@@ -101,9 +108,12 @@ class Recorder:
 
     async def _write(self, entries: Sequence[Entry]) -> None:
         """Write them all; or all but those whose rows are wrong."""
-        records = [entry.record for entry in entries]
+        records = [entry.record for entry in entries if entry.record is not None]
+        arrived = Arrived(
+            self._inbox.stream, [(entry.message.metadata.sequence.stream, entry.happened) for entry in entries]
+        )
         try:
-            await self._patiently(lambda db: store.write(db, records))
+            await self._patiently(lambda db: store.write(db, records, arrived))
         except DBAPIError as error:
             if len(entries) == 1:
                 await self._park(entries[0].message, str(error.orig))
@@ -122,7 +132,7 @@ class Recorder:
             reason=reason.replace("\0", "\ufffd"),
         )
         try:
-            await self._patiently(lambda db: store.park(db, parked))
+            await self._patiently(lambda db: store.park(db, parked, self._inbox.stream))
         except DBAPIError:
             _log.exception("event could not even be parked", subject=message.subject, payload=repr(message.data))
 
@@ -169,7 +179,7 @@ def _traced(entries: Sequence[Entry]) -> Iterator[None]:
         return
     spans = []
     for entry in entries:
-        if entry.traceparent:
+        if entry.traceparent and entry.record is not None:
             outer = messaging("process", "parley.events.{app}.{type}", parent=entry.traceparent)
             table = f"history.{_TABLES[type(entry.record)]}"
             insert = span(

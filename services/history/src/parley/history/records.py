@@ -1,17 +1,25 @@
 """What history keeps of an event: rows, decided without any I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
+from parley.history.activity import COUNTED, Happened
 from parley.protocol.clock import milliseconds
-from parley.protocol.events import CallEnded, CallStarted, Data, MessagePosted, Participant, RoomCreated
-
-TYPES: Final = ("message.posted", "call.started", "call.ended", "room.created")
-"""The events that history reads; the rest is for others."""
+from parley.protocol.events import (
+    CallEnded,
+    CallQuality,
+    CallStarted,
+    Data,
+    MessagePosted,
+    NegotiationAnswered,
+    NegotiationFailed,
+    NegotiationOffered,
+    RoomCreated,
+)
 
 
 class Message(Struct, frozen=True):
@@ -61,6 +69,8 @@ class Call(Struct, frozen=True):
     ended_at: str | None
     duration_ms: int | None
     reason: str | None
+    trace_id: str | None
+    """Of the frame that started it; where only its end is known, None."""
 
 
 class CallRecord(Struct, frozen=True):
@@ -75,7 +85,59 @@ class CallRecord(Struct, frozen=True):
         return self.call.ended_at is not None
 
 
-Record = Message | Epoch | CallRecord
+class Step(Struct, frozen=True):
+    """A row of `steps`."""
+
+    app: str
+    connection_id: str
+    time: str
+    id: str
+    type: str
+    room: str | None
+    to_id: str | None
+
+
+class Report(Struct, frozen=True):
+    """A row of `reports`."""
+
+    app: str
+    call_id: str
+    time: str
+    connection_id: str
+    peer: str
+    state: str
+    bytes_sent: int
+    bytes_received: int
+    packets_received: int
+    packets_lost: int
+    jitter_ms: float | None
+    round_trip_ms: float | None
+    local_candidate: str | None
+    remote_candidate: str | None
+    setup_ms: float | None
+    first_media_ms: float | None
+
+
+class FirstMedia(Struct, frozen=True):
+    """A row of `first_media`."""
+
+    app: str
+    call_id: str
+    connection_id: str
+    peer: str
+    room: str
+    time: str
+    first_media_ms: float
+
+
+class Quality(Struct, frozen=True):
+    """What a member of a call reports about its peers."""
+
+    reports: tuple[Report, ...]
+    first_media: tuple[FirstMedia, ...]
+
+
+Record = Message | Epoch | CallRecord | Step | Quality
 
 
 class Unreadable(ValueError):  # noqa: N818 - it says what the message is
@@ -87,8 +149,15 @@ class _Kept(Struct, frozen=True):
 
     type: str
     data: Raw
+    id: str | msgspec.UnsetType = UNSET
     traceparent: str | msgspec.UnsetType = UNSET
     time: str | msgspec.UnsetType = UNSET
+
+
+class _Whose(Struct, frozen=True):
+    """As much of an event's data as counting it takes."""
+
+    app: str
 
 
 _ENVELOPE: Final = msgspec.json.Decoder(_Kept)
@@ -96,8 +165,13 @@ _DATA: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
     "message.posted": msgspec.json.Decoder(MessagePosted),
     "call.started": msgspec.json.Decoder(CallStarted),
     "call.ended": msgspec.json.Decoder(CallEnded),
+    "call.quality": msgspec.json.Decoder(CallQuality),
+    "negotiation.offered": msgspec.json.Decoder(NegotiationOffered),
+    "negotiation.answered": msgspec.json.Decoder(NegotiationAnswered),
+    "negotiation.failed": msgspec.json.Decoder(NegotiationFailed),
     "room.created": msgspec.json.Decoder(RoomCreated),
 }
+_WHOSE: Final = msgspec.json.Decoder(_Whose)
 
 
 class Read(Struct, frozen=True):
@@ -105,6 +179,8 @@ class Read(Struct, frozen=True):
 
     record: Record | None
     """None for a type that history does not keep."""
+    happened: Happened | None
+    """None for a type that is not counted."""
     traceparent: str | None
 
 
@@ -113,36 +189,111 @@ def read(payload: bytes) -> Read:
     try:
         envelope = _ENVELOPE.decode(payload)
         decoder = _DATA.get(envelope.type)
+        counter = COUNTED.get(envelope.type)
         traceparent = None if envelope.traceparent is UNSET else envelope.traceparent
-        if decoder is None:
-            return Read(None, traceparent)
+        if decoder is None and counter is None:
+            return Read(None, None, traceparent)
         if envelope.time is UNSET:
             raise Unreadable("the event names no time")
-        milliseconds(envelope.time)
-        return Read(_record(decoder.decode(envelope.data), envelope.time), traceparent)
+        time = milliseconds(envelope.time)
+        happened = Happened(_WHOSE.decode(envelope.data).app, counter, time) if counter else None
+        record = _record(decoder.decode(envelope.data), envelope) if decoder else None
+        return Read(record, happened, traceparent)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         raise Unreadable(str(error)) from error
 
 
-def _record(data: Data, time: str) -> Record | None:
+def _record(data: Data, envelope: _Kept) -> Record | None:
+    assert isinstance(envelope.time, str)  # looked at by the caller
+    time = envelope.time
+    record: Record | None = None
     match data:
         case MessagePosted():
-            return _message(data, time)
+            record = _message(data, time)
         case CallStarted():
-            return _call(data, data.participants, started_at=time, ended_at=None, duration_ms=None, reason=None)
+            trace = _trace_of(envelope)
+            record = _call(data, started_at=time, ended_at=None, duration_ms=None, reason=None, trace_id=trace)
         case CallEnded():
-            return _call(
+            record = _call(
                 data,
-                data.participants,
                 started_at=data.started_at,
                 ended_at=time,
                 duration_ms=data.duration_ms,
                 reason=data.reason,
+                trace_id=None,
             )
         case RoomCreated():
-            return Epoch(app=data.app, room=_storable(data.room), epoch=data.epoch, opened_at=time)
+            record = Epoch(app=data.app, room=_storable(data.room), epoch=data.epoch, opened_at=time)
+        case NegotiationOffered() | NegotiationAnswered() | NegotiationFailed():
+            record = _step(data, envelope.type.rpartition(".")[2], time, envelope)
+        case CallQuality(call_id=str(call_id)):
+            record = _quality(data, call_id, time)
+    return record
+
+
+def _trace_of(envelope: _Kept) -> str | None:
+    """Return the trace of an event, if anybody keeps it: a traceparent says so in its last bit."""
+    match envelope.traceparent.split("-") if isinstance(envelope.traceparent, str) else ():
+        case [_, trace, _, flags] if int(flags, 16) & 1:
+            return trace
         case _:
             return None
+
+
+def _step(
+    data: NegotiationOffered | NegotiationAnswered | NegotiationFailed, kind: str, time: str, envelope: _Kept
+) -> Step:
+    if envelope.id is UNSET:
+        raise Unreadable("the event has no id")
+    return Step(
+        app=data.app,
+        connection_id=data.connection_id,
+        time=time,
+        id=envelope.id,
+        type=kind,
+        room=None if data.room is None else _storable(data.room),
+        to_id=None if data.to is None else _storable(data.to),
+    )
+
+
+def _quality(data: CallQuality, call_id: str, time: str) -> Quality:
+    return Quality(tuple(_reports(data, call_id, time)), tuple(_first_media(data, call_id, time)))
+
+
+def _reports(data: CallQuality, call_id: str, time: str) -> Iterator[Report]:
+    for peer in data.peers:
+        yield Report(
+            app=data.app,
+            call_id=call_id,
+            time=time,
+            connection_id=data.connection_id,
+            peer=peer.connection_id,
+            state=peer.state,
+            bytes_sent=peer.bytes_sent,
+            bytes_received=peer.bytes_received,
+            packets_received=peer.packets_received,
+            packets_lost=peer.packets_lost,
+            jitter_ms=peer.jitter_ms,
+            round_trip_ms=peer.round_trip_ms,
+            local_candidate=peer.local_candidate,
+            remote_candidate=peer.remote_candidate,
+            setup_ms=peer.setup_ms,
+            first_media_ms=peer.first_media_ms,
+        )
+
+
+def _first_media(data: CallQuality, call_id: str, time: str) -> Iterator[FirstMedia]:
+    for peer in data.peers:
+        if peer.first_media_ms is not None:
+            yield FirstMedia(
+                app=data.app,
+                call_id=call_id,
+                connection_id=data.connection_id,
+                peer=peer.connection_id,
+                room=_storable(data.room),
+                time=time,
+                first_media_ms=peer.first_media_ms,
+            )
 
 
 def _message(data: MessagePosted, time: str) -> Message:
@@ -162,12 +313,12 @@ def _message(data: MessagePosted, time: str) -> Message:
 
 def _call(
     data: CallStarted | CallEnded,
-    participants: list[Participant],
     *,
     started_at: str,
     ended_at: str | None,
     duration_ms: int | None,
     reason: str | None,
+    trace_id: str | None,
 ) -> CallRecord:
     call = Call(
         app=data.app,
@@ -178,6 +329,7 @@ def _call(
         ended_at=ended_at,
         duration_ms=duration_ms,
         reason=reason,
+        trace_id=trace_id,
     )
     parts = (
         Part(
@@ -189,7 +341,7 @@ def _call(
             joined_at=_moment(who.joined_at),
             left_at=None if who.left_at is None else _moment(who.left_at),
         )
-        for ordinal, who in enumerate(participants)
+        for ordinal, who in enumerate(data.participants)
     )
     return CallRecord(call, tuple(parts))
 

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from parley.kit.settings import Stateful
+from parley.kit.settings import Stateful, described
 
 
 class Settings(Stateful, frozen=True, kw_only=True):
@@ -16,3 +16,8 @@ class Settings(Stateful, frozen=True, kw_only=True):
     """Events written in one transaction at most."""
     consumer: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "history"
     """Name of the durable consumer of EVENTS, the same for all replicas. Another one reads everything once more."""
+    trace_url: Annotated[str, described("an address that holds {traceId}", r"^(https?://\S*\{traceId\}\S*)?$")] = ""
+    """Where a trace can be looked at, such as `https://traces.example.org/trace/{traceId}`: `GET /v1/calls/{callId}`
+    says it of a call. Empty: nowhere."""
+    detail_days: Annotated[float, Meta(gt=0)] = 30
+    """Days for which quality reports, negotiation steps and activity by the minute are kept. Chat and calls stay."""

@@ -14,8 +14,20 @@ from msgspec import Raw, Struct
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parley.history import tables
-from parley.history.records import Call, CallRecord, Epoch, Message, Part, Record
+from parley.history import activity, setup, tables
+from parley.history.activity import Arrived
+from parley.history.records import (
+    Call,
+    CallRecord,
+    Epoch,
+    FirstMedia,
+    Message,
+    Part,
+    Quality,
+    Record,
+    Report,
+    Step,
+)
 
 
 class Parked(Struct, frozen=True):
@@ -56,6 +68,19 @@ _ENDED: Final = _insert(
     "on conflict (app, id) do update set started_at = excluded.started_at, ended_at = excluded.ended_at,"
     " duration_ms = excluded.duration_ms, reason = excluded.reason",
 )
+_TRACED: Final = sa.text(
+    "update history.calls as c set trace_id = t.trace_id"
+    " from unnest(cast(:app as text[]), cast(:id as text[]), cast(:trace_id as text[])) as t (app, id, trace_id)"
+    " where c.app = t.app and c.id = t.id and c.trace_id is null"
+)
+_STEPS: Final = _insert(tables.steps, Step, "on conflict do nothing")
+_REPORTS: Final = _insert(tables.reports, Report, "on conflict do nothing")
+_FIRST_MEDIA: Final = _insert(
+    tables.first_media,
+    FirstMedia,
+    "on conflict (app, call_id, connection_id, peer) do update set time = excluded.time,"
+    " first_media_ms = excluded.first_media_ms where excluded.time < first_media.time",
+)
 _PARTS: Final = _insert(tables.participants, Part, "on conflict do nothing")
 _NOBODY: Final = sa.text(
     "delete from history.participants as p using unnest(cast(:app as text[]), cast(:id as text[])) as c (app, id)"
@@ -67,39 +92,85 @@ _PARK: Final = sa.text(
 )
 
 
-async def write(db: AsyncConnection, records: Iterable[Record]) -> None:
+class _Batch:
+    """Rows of each kind, each once."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self.messages: dict[tuple[str, str, str, int], Message] = {}
+        self.epochs: dict[tuple[str, str, str], Epoch] = {}
+        self.started: dict[tuple[str, str], CallRecord] = {}
+        self.ended: dict[tuple[str, str], CallRecord] = {}
+        self.steps: dict[tuple[str, str, str, str], Step] = {}
+        self.reported: list[Quality] = []
+        for record in records:
+            match record:
+                case Message():
+                    self.messages[record.app, record.room, record.epoch, record.position] = record
+                case Epoch():
+                    self.epochs[record.app, record.room, record.epoch] = record
+                case CallRecord(call=call):
+                    (self.ended if record.ended else self.started)[call.app, call.id] = record
+                case Step():
+                    self.steps[record.app, record.connection_id, record.time, record.id] = record
+                case Quality():
+                    self.reported.append(record)
+
+
+async def write(db: AsyncConnection, records: Iterable[Record], arrived: Arrived | None = None) -> None:
     """
-    Write records of any kind.
+    Write records of any kind, and count what happened in the batch that *arrived* with them.
 
     Rows are written in the order of their keys, so that two replicas that were given the same events wait
     for one another and not crosswise.
     """
-    messages: dict[tuple[str, str, str, int], Message] = {}
-    epochs: dict[tuple[str, str, str], Epoch] = {}
-    started: dict[tuple[str, str], CallRecord] = {}
-    ended: dict[tuple[str, str], CallRecord] = {}
-    for record in records:
-        match record:
-            case Message():
-                messages[record.app, record.room, record.epoch, record.position] = record
-            case Epoch():
-                epochs[record.app, record.room, record.epoch] = record
-            case CallRecord(call=call):
-                (ended if record.ended else started)[call.app, call.id] = record
-    if messages:
-        await db.execute(_MESSAGES, _columns(_sorted(messages)))
-    if epochs:
-        await db.execute(_EPOCHS, _columns(_sorted(epochs)))
-    if started:
-        await _write_started(db, started)
-    if ended:
-        await _write_ended(db, _sorted(ended))
+    batch = _Batch(records)
+    if batch.messages:
+        await db.execute(_MESSAGES, _columns(_sorted(batch.messages)))
+    if batch.epochs:
+        await db.execute(_EPOCHS, _columns(_sorted(batch.epochs)))
+    if batch.reported:
+        await _write_quality(db, batch.reported)
+    if arrived:  # from here on one replica after the other: what follows looks at what others wrote
+        await activity.count(db, arrived)
+    await _write_calls(db, batch)
+
+
+async def _write_calls(db: AsyncConnection, batch: _Batch) -> None:
+    if batch.started:
+        await _write_started(db, batch.started)
+    if batch.ended:
+        await _write_ended(db, _sorted(batch.ended))
+    if batch.steps:
+        await db.execute(_STEPS, _columns(_sorted(batch.steps)))
+    calls = [record.call for record in (*batch.started.values(), *batch.ended.values())]
+    await setup.measure(db, calls, batch.steps.values())
+
+
+async def _write_quality(db: AsyncConnection, reported: Sequence[Quality]) -> None:
+    reports = {
+        (report.app, report.call_id, report.time, report.connection_id, report.peer): report
+        for quality in reported
+        for report in quality.reports
+    }
+    waited: dict[tuple[str, str, str, str], FirstMedia] = {}
+    for quality in reported:
+        for first in quality.first_media:
+            key = (first.app, first.call_id, first.connection_id, first.peer)
+            if key not in waited or first.time < waited[key].time:
+                waited[key] = first
+    if reports:
+        await db.execute(_REPORTS, _columns(_sorted(reports)))
+    if waited:
+        await db.execute(_FIRST_MEDIA, _columns(_sorted(waited)))
 
 
 async def _write_started(db: AsyncConnection, records: dict[tuple[str, str], CallRecord]) -> None:
     """Where the call is known already it may have ended, and whoever said so knew better who took part."""
-    fresh = await db.execute(_STARTED, _columns([record.call for record in _sorted(records)]))
-    await _write_parts(db, [records[app, id_] for app, id_ in fresh])
+    added = await db.execute(_STARTED, _columns([record.call for record in _sorted(records)]))
+    fresh = [records[app, id_] for app, id_ in added]
+    await _write_parts(db, fresh)
+    if known := [record.call for record in _sorted(records) if record not in fresh and record.call.trace_id]:
+        await db.execute(_TRACED, {name: [getattr(call, name) for call in known] for name in ("app", "id", "trace_id")})
 
 
 async def _write_ended(db: AsyncConnection, records: Sequence[CallRecord]) -> None:
@@ -115,9 +186,10 @@ async def _write_parts(db: AsyncConnection, records: Iterable[CallRecord]) -> No
         await db.execute(_PARTS, _columns(parts))
 
 
-async def park(db: AsyncConnection, message: Parked) -> None:
-    """Keep a message for a person to look at."""
+async def park(db: AsyncConnection, message: Parked, stream: str) -> None:
+    """Keep a message for a person to look at. It counts for nothing."""
     await db.execute(_PARK, msgspec.structs.asdict(message))
+    await activity.count(db, Arrived(stream, [(message.sequence, None)]))
 
 
 def _sorted(rows: dict[Any, Any]) -> list[Any]:
@@ -128,7 +200,7 @@ def _columns(rows: Sequence[Struct]) -> dict[str, list[str | None]]:
     return {name: [_text(getattr(row, name)) for row in rows] for name in rows[0].__struct_fields__}
 
 
-def _text(value: str | int | Raw | None) -> str | None:
+def _text(value: str | float | Raw | None) -> str | None:
     match value:
         case None | str():
             return value

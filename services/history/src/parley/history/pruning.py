@@ -1,0 +1,64 @@
+"""What history keeps for a time only, and how it goes: in small portions, so that nobody waits for long."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from parley.history.analytics import SECONDS_KEPT
+from parley.kit.lifecycle import background
+
+EVERY_SECONDS: Final = 60.0
+PORTION: Final = 5000
+"""Rows that one statement deletes."""
+
+_OLD: Final = {
+    "reports": "time < now() - cast(:detail as interval)",
+    "steps": "time < now() - cast(:detail as interval)",
+    "activity": "grain = 60 and time < now() - cast(:detail as interval)",
+    "activity by the second": "grain = 1 and time < now() - cast(:seconds as interval)",
+}
+
+_log = structlog.get_logger("parley.history")
+
+
+async def prune(database: AsyncEngine, detail_days: float) -> int:
+    """Delete what is older than it is kept, and return how many rows that was."""
+    given = {"detail": f"{detail_days * 86400} seconds", "seconds": f"{SECONDS_KEPT} milliseconds"}
+    gone = 0
+    for what, old in _OLD.items():
+        table = f"history.{what.split()[0]}"
+        statement = sa.text(
+            f"delete from {table} where ctid = any(array(select ctid from {table} where {old} limit {PORTION}))"  # noqa: S608 - our own words
+        )
+        deleted = PORTION
+        while deleted == PORTION:
+            async with database.begin() as db:
+                deleted = (await db.execute(statement, {k: v for k, v in given.items() if f":{k}" in old})).rowcount
+            gone += deleted
+    return gone
+
+
+@asynccontextmanager
+async def pruning(database: AsyncEngine, detail_days: float) -> AsyncIterator[None]:
+    """Delete what is too old every minute, for the length of the block."""
+    async with background(_forever(database, detail_days), "pruning"):
+        yield
+
+
+async def _forever(database: AsyncEngine, detail_days: float) -> None:
+    while True:
+        try:
+            gone = await prune(database, detail_days)
+        except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:  # PostgreSQL is away; the next time will do
+            _log.warning("what is too old could not be deleted", error=str(error))
+        else:
+            if gone:
+                _log.info("deleted what is too old", rows=gone)
+        await asyncio.sleep(EVERY_SECONDS)
