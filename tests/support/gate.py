@@ -82,7 +82,7 @@ class Gate:
     async def socket(self, path: str = "/", **options: Any) -> websockets.ClientConnection:
         url = f"ws://{self.server.address}{path}"
         socket = await websockets.connect(url, **{"ping_interval": None, "proxy": None, "max_size": None} | options)
-        self._clients.push_async_callback(socket.close)
+        self._clients.push_async_callback(_hang_up, socket)
         return socket
 
     async def client(self, path: str = "/", **options: Any) -> Client:
@@ -137,3 +137,9 @@ class Gate:
         event = CloudEvent(id=str(self._said), source="parley/rooms", type="parley.told", data=told)
         batch = Deliveries(partition=partition, events=[event])
         await self.bus.publish(subjects.deliveries(self.name), msgspec.json.encode(batch))
+
+
+async def _hang_up(socket: websockets.ClientConnection) -> None:
+    """Be gone, without waiting for a goodbye of a gateway that may not be reading."""
+    socket.transport.abort()
+    await socket.wait_closed()

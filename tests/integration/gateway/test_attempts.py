@@ -43,7 +43,7 @@ async def test_what_is_no_number_resumes_nothing(nats_url: str, attempt: str) ->
 
 
 async def test_the_number_is_no_metadata(nats_url: str) -> None:
-    async with Gate(nats_url) as gate:
+    async with Gate(nats_url, drain_seconds=0.1) as gate:
         client, asked = await comes_back(gate, "&attempt=7&colour=red")
         await gate.tell(Attached(partition=0, session=2, attempt=asked.attempt), asked.connection)
         assert (await client.hear())["resumed"]
