@@ -52,9 +52,13 @@ export {
 export type { WebSocketConstructor, WebSocketLike } from "./line.js";
 export { willing } from "./membership.js";
 export type { SignalData } from "./negotiation.js";
-export { type Kind, Peer } from "./peer.js";
+export type { Kind } from "./outgoing.js";
+export type { Unwilling } from "./participation.js";
+export { Peer } from "./peer.js";
 export type { Post } from "./posts.js";
+export type { Quality, Score } from "./quality.js";
 export { type Backoff, mayReconnect, waitBefore } from "./reconnect.js";
 export type { HistoryOptions } from "./room.js";
 export { type JoinOptions, join, Room, type RoomEvents } from "./room.js";
+export type { PeerSummary, Summary } from "./summary.js";
 export type { TokenSource } from "./token.js";

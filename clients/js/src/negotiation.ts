@@ -3,6 +3,9 @@
  *
  * Either side may start at any time. When both do, the impolite one ignores the other's
  * offer and the polite one takes its own back. Who is polite the server says.
+ *
+ * Beyond the W3C's: an offer that nobody answers is said again, as the signal may have got
+ * lost; and who hears that the other side has begun anew, with another peer connection, says so.
  */
 
 /** What goes from peer to peer through `signal`. */
@@ -14,56 +17,120 @@ export function isSignalData(data: unknown): data is SignalData {
   return typeof data === "object" && data !== null && ("description" in data || "candidate" in data);
 }
 
-/** Negotiate for `pc`. Returns what to do with what the other side signals. */
-export function negotiate(
-  pc: RTCPeerConnection,
-  polite: boolean,
-  send: (data: SignalData) => void,
-): (data: SignalData) => Promise<void> {
-  let makingOffer = false;
-  let ignoringOffer = false;
-  let settingAnswer = false;
+export interface NegotiationOptions {
+  readonly polite: boolean;
+  readonly send: (data: SignalData) => void;
+  /** An offer was taken: say with what it is answered, before it is. */
+  readonly answering?: () => Promise<unknown> | undefined;
+  /** The other side has another peer connection than before: this one is of no use to it any more. */
+  readonly begunAnew?: (description: RTCSessionDescriptionInit) => void;
+  /** Our own offer could not be made. */
+  readonly trouble?: (error: unknown) => void;
+}
 
-  pc.onnegotiationneeded = async () => {
+/** How long to wait for an answer before the offer is said again; twice as long each time. */
+const UNANSWERED_MS = 8000;
+const MOST_REPEATS = 3;
+
+export class Negotiation {
+  readonly #pc: RTCPeerConnection;
+  readonly #options: NegotiationOptions;
+  #makingOffer = false;
+  #ignoringOffer = false;
+  #settingAnswer = false;
+  /** Which peer connection of the other side this one speaks with, by the session's id in its descriptions. */
+  #session: string | undefined;
+  /** What was signalled is worked off in its order, one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #repeat: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(pc: RTCPeerConnection, options: NegotiationOptions) {
+    this.#pc = pc;
+    this.#options = options;
+    pc.onnegotiationneeded = () => this.#offer();
+    pc.onicecandidate = ({ candidate }) => {
+      if (candidate) options.send({ candidate: candidate.toJSON() });
+    };
+  }
+
+  /** Do what the other side's signal asks for. */
+  receive(data: SignalData): Promise<void> {
+    const done = this.#turn.then(() => this.#take(data));
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  /** To be called with the peer connection's own end. */
+  close(): void {
+    clearTimeout(this.#repeat);
+    this.#pc.onnegotiationneeded = null;
+    this.#pc.onicecandidate = null;
+  }
+
+  get #closed(): boolean {
+    return this.#pc.signalingState === "closed";
+  }
+
+  async #offer(): Promise<void> {
     try {
-      makingOffer = true;
-      await pc.setLocalDescription();
-      if (pc.localDescription) send({ description: pc.localDescription.toJSON() });
-    } finally {
-      makingOffer = false;
-    }
-  };
-
-  pc.onicecandidate = ({ candidate }) => {
-    if (candidate) send({ candidate: candidate.toJSON() });
-  };
-
-  pc.oniceconnectionstatechange = () => {
-    if (pc.iceConnectionState === "failed") pc.restartIce();
-  };
-
-  const described = async (description: RTCSessionDescriptionInit): Promise<void> => {
-    const ready = !makingOffer && (pc.signalingState === "stable" || settingAnswer);
-    ignoringOffer = !polite && description.type === "offer" && !ready;
-    if (ignoringOffer) return;
-
-    settingAnswer = description.type === "answer";
-    try {
-      await pc.setRemoteDescription(description);
-    } finally {
-      settingAnswer = false;
-    }
-    if (description.type !== "offer") return;
-    await pc.setLocalDescription();
-    if (pc.localDescription) send({ description: pc.localDescription.toJSON() });
-  };
-
-  return async (data) => {
-    if ("description" in data) return described(data.description);
-    try {
-      await pc.addIceCandidate(data.candidate);
+      this.#makingOffer = true;
+      await this.#pc.setLocalDescription();
+      this.#say(UNANSWERED_MS);
     } catch (error) {
-      if (!ignoringOffer) throw error; // of an offer we have not taken we can't use the candidates
+      if (!this.#closed) this.#options.trouble?.(error);
+    } finally {
+      this.#makingOffer = false;
     }
-  };
+  }
+
+  /** Say our description; if it is an offer, say it again while it is not answered. */
+  #say(patience: number, repeats = MOST_REPEATS): void {
+    const { localDescription } = this.#pc;
+    if (!localDescription || this.#closed) return;
+    this.#options.send({ description: localDescription.toJSON() });
+    clearTimeout(this.#repeat);
+    if (localDescription.type !== "offer" || repeats === 0) return;
+    this.#repeat = setTimeout(() => {
+      if (this.#pc.signalingState === "have-local-offer") this.#say(2 * patience, repeats - 1);
+    }, patience);
+  }
+
+  async #take(data: SignalData): Promise<void> {
+    if (this.#closed) return;
+    if ("description" in data) return this.#described(data.description);
+    try {
+      await this.#pc.addIceCandidate(data.candidate);
+    } catch (error) {
+      // of an offer that we have not taken we can't use the candidates
+      if (!this.#ignoringOffer && !this.#closed) throw error;
+    }
+  }
+
+  async #described(description: RTCSessionDescriptionInit): Promise<void> {
+    const ready = !this.#makingOffer && (this.#pc.signalingState === "stable" || this.#settingAnswer);
+    this.#ignoringOffer = !this.#options.polite && description.type === "offer" && !ready;
+    if (this.#ignoringOffer) return;
+    const session = sessionOf(description);
+    if (this.#session !== undefined && session !== undefined && session !== this.#session)
+      return this.#options.begunAnew?.(description);
+    // the answer to an offer that was said twice comes twice
+    if (description.type === "answer" && this.#pc.signalingState === "stable") return;
+
+    this.#settingAnswer = description.type === "answer";
+    try {
+      await this.#pc.setRemoteDescription(description);
+      this.#session = session;
+    } finally {
+      this.#settingAnswer = false;
+    }
+    if (description.type !== "offer" || this.#closed) return;
+    await this.#options.answering?.();
+    await this.#pc.setLocalDescription();
+    this.#say(0);
+  }
+}
+
+/** The id in a description's origin: another one is another peer connection. */
+function sessionOf({ sdp }: RTCSessionDescriptionInit): string | undefined {
+  return /^o=\S+ (\S+)/m.exec(sdp ?? "")?.[1];
 }

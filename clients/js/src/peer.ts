@@ -1,39 +1,68 @@
-/** One remote member of a call: the peer connection to it, and what it sends. */
+/** One remote member of a call: the peer connection to it, what it sends, and how well that goes. */
 
-import { negotiate, type SignalData } from "./negotiation.js";
-
-export type Kind = "audio" | "video";
-export const KINDS: readonly Kind[] = ["audio", "video"];
+import type { Member } from "./frames.js";
+import { Negotiation, type SignalData } from "./negotiation.js";
+import { KINDS, type Kind, type Outgoing } from "./outgoing.js";
+import { Path } from "./path.js";
+import { type Quality, read } from "./quality.js";
 
 export interface PeerOptions {
-  readonly connectionId: string;
-  readonly polite: boolean;
+  /** As last seen. */
+  readonly member: Member;
   readonly iceServers: readonly RTCIceServer[];
-  readonly local: MediaStream;
+  readonly outgoing: Outgoing;
   readonly send: (data: SignalData) => void;
+  /** Whether the server can be reached now. */
+  readonly reachable: () => boolean;
   /** The stream has other tracks, or the connection is in another state. */
   readonly changed: () => void;
+  readonly data: (data: string | ArrayBuffer) => void;
+  readonly measured: () => void;
+  readonly trouble: (error: unknown) => void;
+  /** The member has another peer connection than before, and said this from it. */
+  readonly begunAnew: (description: RTCSessionDescriptionInit) => void;
 }
+
+/** Both sides have the channel under this number: it needs no words of its own. */
+const CHANNEL = { label: "parley", id: 0 } as const;
+const DECODED_POLL_MS = 30;
+const DECODED_PATIENCE_MS = 10_000;
 
 export class Peer {
   readonly connectionId: string;
   readonly pc: RTCPeerConnection;
   /** What the member sends; the same object for as long as the peer lasts. */
   readonly stream = new MediaStream();
-  readonly #local: MediaStream;
-  readonly #signalled: (data: SignalData) => Promise<void>;
+  /** As last read; `undefined` until media flows. */
+  quality: Quality | undefined;
+  /** As the others see it now; kept up to date by the call. */
+  member: Member;
+  readonly #options: PeerOptions;
+  readonly #negotiation: Negotiation;
+  readonly #path: Path;
+  /** What carries microphone and camera. */
+  readonly #media = new Map<Kind, RTCRtpTransceiver>();
+  readonly #begun = performance.now();
+  #channel: RTCDataChannel | undefined;
+  #setupMs: number | undefined;
+  #firstMediaMs: number | undefined;
+  #decoding: ReturnType<typeof setTimeout> | undefined;
 
-  constructor({ connectionId, polite, iceServers, local, send, changed }: PeerOptions) {
-    this.connectionId = connectionId;
-    this.#local = local;
-    this.pc = new RTCPeerConnection({ iceServers: [...iceServers] });
-    this.#signalled = negotiate(this.pc, polite, send);
-    for (const track of local.getTracks()) this.pc.addTrack(track, local);
-    this.pc.addEventListener("connectionstatechange", changed);
-    this.pc.addEventListener("track", ({ track }) => {
-      this.stream.addTrack(track);
-      changed();
+  constructor(options: PeerOptions) {
+    this.#options = options;
+    this.member = options.member;
+    this.connectionId = options.member.connectionId;
+    this.pc = new RTCPeerConnection({ iceServers: [...options.iceServers] });
+    this.#negotiation = new Negotiation(this.pc, {
+      polite: options.member.polite,
+      send: options.send,
+      answering: () => this.#answer(),
+      begunAnew: options.begunAnew,
+      trouble: options.trouble,
     });
+    this.#path = new Path(this.pc, options.reachable);
+    this.pc.onconnectionstatechange = () => this.#moved();
+    this.pc.ontrack = ({ track }) => this.#receive(track);
   }
 
   /** `connected` once media can flow. */
@@ -41,34 +70,145 @@ export class Peer {
     return this.pc.connectionState;
   }
 
-  /** Make an offer that can carry everything, also what this side does not send itself. */
+  /** What the member says of its microphone and camera. */
+  get muted(): { readonly audio: boolean; readonly video: boolean } {
+    const { audio, video } = this.member.metadata;
+    return { audio: audio === "off", video: video === "off" };
+  }
+
+  /** Whether the picture is the member's screen. */
+  get sharing(): boolean {
+    return this.member.metadata.screen === "on";
+  }
+
+  /** How loud the member is now, 0 to 1. Cheap enough to be asked in each frame. */
+  audioLevel(): number {
+    const sources = this.#media.get("audio")?.receiver.getSynchronizationSources?.() ?? [];
+    return this.muted.audio ? 0 : (sources[0]?.audioLevel ?? 0);
+  }
+
+  /** Make an offer that can carry everything, also what is not sent now: nothing has to be negotiated later. */
   offer(): void {
-    const sent = this.pc.getSenders().map((sender) => sender.track?.kind);
-    for (const kind of KINDS) {
-      if (!sent.includes(kind)) this.pc.addTransceiver(kind, { direction: "recvonly" });
-    }
+    const { outgoing } = this.#options;
+    for (const kind of KINDS)
+      this.#media.set(kind, this.pc.addTransceiver(outgoing.track(kind) ?? kind, this.#both));
+    this.#openChannel();
+  }
+
+  get #both(): RTCRtpTransceiverInit {
+    return { direction: "sendrecv", streams: [this.#options.outgoing.local] };
   }
 
   receive(data: SignalData): Promise<void> {
-    return this.#signalled(data);
+    return this.#negotiation.receive(data);
   }
 
-  /** Send this track from now on, or nothing of its kind. Negotiates only if the kind was never sent before. */
-  async setTrack(kind: Kind, track: MediaStreamTrack | null): Promise<void> {
-    const transceiver = this.pc.getTransceivers().find(({ receiver }) => receiver.track.kind === kind);
-    if (!transceiver) {
-      if (track) this.pc.addTrack(track, this.#local);
-      return;
-    }
-    await transceiver.sender.replaceTrack(track);
-    if (track && transceiver.direction === "recvonly") {
-      transceiver.sender.setStreams(this.#local);
-      transceiver.direction = "sendrecv";
-    }
+  /** Send what there is of a kind from now on. */
+  async send(kind: Kind): Promise<void> {
+    const track = this.#options.outgoing.track(kind);
+    const transceiver = this.#media.get(kind);
+    if (transceiver) await transceiver.sender.replaceTrack(track);
+    else if (track) this.#media.set(kind, this.pc.addTransceiver(track, this.#both)); // its offer had none
+  }
+
+  /** Say something over the data channel. Returns whether it was open. */
+  say(data: string | ArrayBuffer): boolean {
+    if (this.#channel?.readyState !== "open") return false;
+    this.#channel.send(data as string); // TypeScript knows the two signatures only apart
+    return true;
+  }
+
+  /** From the next search for a path on. */
+  useIceServers(iceServers: readonly RTCIceServer[]): void {
+    this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: [...iceServers] });
+  }
+
+  /** The network may be another: see whether the path still works. */
+  examine(): void {
+    this.#path.examine();
+  }
+
+  /** Read how it goes; what was read is `quality`. */
+  async measure(): Promise<void> {
+    const stats = await this.pc.getStats();
+    if (this.state === "closed") return;
+    const times = { state: this.state, setupMs: this.#setupMs, firstMediaMs: this.#firstMediaMs };
+    this.quality = read(stats.values(), times, this.quality);
+    this.#options.measured();
   }
 
   close(): void {
+    clearTimeout(this.#decoding);
+    this.#negotiation.close();
+    this.#path.close();
+    this.pc.onconnectionstatechange = null;
+    this.pc.ontrack = null;
+    if (this.#channel) this.#channel.onmessage = null;
     this.pc.close();
-    for (const track of this.stream.getTracks()) this.stream.removeTrack(track);
+    for (const track of this.stream.getTracks()) {
+      track.onunmute = null;
+      this.stream.removeTrack(track);
+    }
   }
+
+  /**
+   * Answer with all that we have, over what the other side offered.
+   *
+   * Where both had offered, ours was taken back; what it would have carried goes over theirs.
+   */
+  async #answer(): Promise<void> {
+    const { outgoing } = this.#options;
+    const offered = this.pc.getTransceivers().filter(({ mid }) => mid !== null);
+    for (const kind of KINDS) {
+      const ours = this.#media.get(kind);
+      const theirs = offered.find(({ receiver }) => receiver.track.kind === kind);
+      if (!theirs || (ours && ours.mid !== null)) continue;
+      ours?.stop();
+      this.#media.set(kind, theirs);
+      theirs.direction = "sendrecv";
+      theirs.sender.setStreams(outgoing.local);
+      await theirs.sender.replaceTrack(outgoing.track(kind));
+    }
+    this.#openChannel();
+  }
+
+  #openChannel(): void {
+    if (this.#channel) return;
+    this.#channel = this.pc.createDataChannel(CHANNEL.label, { negotiated: true, id: CHANNEL.id });
+    this.#channel.binaryType = "arraybuffer";
+    this.#channel.onmessage = ({ data }) => this.#options.data(data as string | ArrayBuffer);
+  }
+
+  #moved(): void {
+    if (this.state === "connected") this.#setupMs ??= performance.now() - this.#begun;
+    this.#options.changed();
+  }
+
+  #receive(track: MediaStreamTrack): void {
+    this.stream.addTrack(track);
+    track.onunmute = () => {
+      if (this.#firstMediaMs === undefined && this.#decoding === undefined) void this.#untilDecoded();
+      this.#options.changed();
+    };
+    this.#options.changed();
+  }
+
+  /** Packets come: note when the first of them is picture or sound. */
+  async #untilDecoded(since = performance.now()): Promise<void> {
+    const stats = await this.pc.getStats();
+    if (this.state === "closed" || performance.now() - since > DECODED_PATIENCE_MS) return;
+    if ([...stats.values()].some(decoded)) {
+      this.#firstMediaMs = performance.now() - this.#begun;
+      await this.measure();
+    } else this.#decoding = setTimeout(() => void this.#untilDecoded(since), DECODED_POLL_MS);
+  }
+}
+
+function decoded(entry: {
+  type: string;
+  framesDecoded?: number;
+  jitterBufferEmittedCount?: number;
+}): boolean {
+  if (entry.type !== "inbound-rtp") return false;
+  return (entry.framesDecoded ?? 0) > 0 || (entry.jitterBufferEmittedCount ?? 0) > 0;
 }

@@ -1,30 +1,28 @@
 /** Perfect negotiation, between two peer connections that are only their signalling states. */
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { negotiate, type SignalData } from "../src/negotiation.js";
+import { after, test } from "node:test";
+import { Negotiation, type SignalData } from "../src/negotiation.js";
 
 class SignallingStates {
   signalingState: RTCSignalingState = "stable";
-  iceConnectionState: RTCIceConnectionState = "new";
   localDescription: RTCSessionDescription | null = null;
   onnegotiationneeded: (() => Promise<void>) | undefined;
   onicecandidate: ((event: { candidate: unknown }) => void) | undefined;
-  oniceconnectionstatechange: (() => void) | undefined;
   /** Whose candidates fit what was negotiated. */
   accepts = "";
   readonly candidates: unknown[] = [];
-  restarts = 0;
-  readonly #name: string;
+  /** What each of its descriptions says. */
+  sdp: string;
 
   constructor(name: string) {
-    this.#name = name;
+    this.sdp = origin(name);
   }
 
   async setLocalDescription(): Promise<void> {
     const type = this.signalingState === "have-remote-offer" ? "answer" : "offer";
     this.signalingState = type === "offer" ? "have-local-offer" : "stable";
-    const description = { type, sdp: this.#name } as const;
+    const description = { type, sdp: this.sdp } as const;
     this.localDescription = { ...description, toJSON: () => description } as RTCSessionDescription;
   }
 
@@ -38,17 +36,23 @@ class SignallingStates {
     if (candidate.of !== this.accepts) throw new Error("a candidate of a description that was not taken");
     this.candidates.push(candidate);
   }
-
-  restartIce(): void {
-    this.restarts += 1;
-  }
 }
+
+/** The beginning of a description: which peer connection it is of. */
+const origin = (session: string) => `v=0\r\no=- ${session} 2 IN IP4 127.0.0.1\r\n`;
 
 function side(polite: boolean) {
   const states = new SignallingStates(polite ? "polite" : "impolite");
   const sent: SignalData[] = [];
-  const receive = negotiate(states as unknown as RTCPeerConnection, polite, (data) => sent.push(data));
-  return { states, sent, receive, offer: async () => states.onnegotiationneeded?.() };
+  const renewals: RTCSessionDescriptionInit[] = [];
+  const negotiation = new Negotiation(states as unknown as RTCPeerConnection, {
+    polite,
+    send: (data) => sent.push(data),
+    begunAnew: (description) => renewals.push(description),
+  });
+  after(() => negotiation.close());
+  const receive = (data: SignalData) => negotiation.receive(data);
+  return { states, sent, renewals, receive, offer: async () => states.onnegotiationneeded?.() };
 }
 
 const types = (sent: SignalData[]) =>
@@ -103,10 +107,40 @@ test("a candidate that should fit and does not is an error", async () => {
   assert.equal(polite.states.candidates.length, 1);
 });
 
-test("a path that has failed is looked for anew", () => {
-  const { states } = side(true);
-  states.iceConnectionState = "failed";
-  states.oniceconnectionstatechange?.();
+test("an offer that nobody answers is said again, a few times; one that is answered is not", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const [one, other] = [side(true), side(false)];
+  await one.offer();
+  for (const wait of [8000, 16_000, 32_000, 64_000, 128_000]) t.mock.timers.tick(wait);
+  assert.deepEqual(types(one.sent), ["offer", "offer", "offer", "offer"]);
 
-  assert.equal(states.restarts, 1);
+  await talk(one, other);
+  one.sent.length = 0;
+  await one.offer();
+  await talk(one, other);
+  t.mock.timers.tick(8000);
+  assert.deepEqual(types(one.sent), ["offer"]);
+});
+
+test("the answers to an offer that was said twice are one answer", async () => {
+  const [one, other] = [side(true), side(false)];
+  await one.offer();
+  const [offer] = one.sent as [SignalData];
+  await other.receive(offer);
+  await other.receive(offer);
+  assert.deepEqual(types(other.sent), ["answer", "answer"]);
+
+  for (const answer of other.sent) await one.receive(answer);
+  assert.equal(one.states.signalingState, "stable");
+});
+
+test("a description of another peer connection is not taken, and said", async () => {
+  const [one, other] = [side(true), side(false)];
+  await one.offer();
+  await talk(one, other);
+  const anew = { type: "offer", sdp: origin("another") } as const;
+  await one.receive({ description: anew });
+
+  assert.deepEqual(one.renewals, [anew]);
+  assert.deepEqual(types(one.sent), ["offer"]);
 });
