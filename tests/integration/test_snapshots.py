@@ -4,7 +4,9 @@ A snapshot and the events since are a fresh snapshot, for each type of public ev
 One side is a backend's own fold of EVENTS, the other what the REST of presence, rooms and history reads with SQL.
 """
 
+import itertools
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +19,7 @@ from support.backend import FOLDS, Backend, Known
 from support.on_paper import APP, CREATED, EVERYTHING, LIMIT, OnPaper, asks, closes, describes, id_of, opens, sets
 
 from parley.history import records, store
+from parley.history.activity import Arrived
 from parley.history.api import history_api
 from parley.kit.ask import asking
 from parley.kit.bus import Message, nats_bus
@@ -45,15 +48,18 @@ class Snapshots:
     def __init__(self, db: AsyncEngine, rest: dict[str, httpx.AsyncClient]) -> None:
         self._db = db
         self._rest = rest
+        self._numbers = itertools.count(1)
 
     async def keep(self, paper: OnPaper, facts: Iterable[Message]) -> None:
         """Do what checkpoints do, and history."""
-        kept = [record for fact in facts if (record := records.read(fact.payload).record)]
+        read = [records.read(fact.payload) for fact in facts]
+        kept = [event.record for event in read if event.record]
+        arrived = Arrived("paper", [(next(self._numbers), event.happened) for event in read])
         async with self._db.begin() as connection:
             for name, rules in (("presence", paper.presence), ("rooms", paper.rooms)):
                 changes = Changes(0, [table.take_changes() for table in rules.state.tables()])
                 await STORES[name].save(connection, [changes])
-            await store.write(connection, kept)
+            await store.write(connection, kept, arrived)
 
     async def take_over(self, paper: OnPaper) -> None:
         """Have other owners go on from what is kept."""
@@ -66,6 +72,7 @@ class Snapshots:
     async def fresh(self, rooms: Iterable[str]) -> dict[str, Any]:
         """Ask for everything that a backend could know; *rooms* are those in which something was said."""
         listed = [await self._get("rooms", f"/v1/rooms/{_in_path(each['room'])}") for each in await self._rooms()]
+        calls = {each.pop("id"): each for each in await self._items("/v1/calls")}
         return {
             "connections": {
                 each.pop("connectionId"): _without(each, "address", "userAgent")
@@ -78,8 +85,21 @@ class Snapshots:
                 ]
                 for room in rooms
             },
-            "calls": {each.pop("id"): each for each in (await self._get("history", "/v1/calls", limit=500))["items"]},
+            "calls": calls,
+            "steps": {id_: (await self._get("history", f"/v1/calls/{id_}"))["steps"] for id_ in calls},
+            "reports": {id_: found for id_ in calls if (found := await self._items(f"/v1/calls/{id_}/quality"))},
+            "activity": await self._activity(),
         }
+
+    async def _activity(self) -> dict[str, int]:
+        counted: Counter[str] = Counter()
+        span = {"from": "2026-01-31T00:00:00Z", "to": "2026-02-02T00:00:00Z"}
+        for step in (await self._get("history", "/v1/analytics/activity", step="hour", **span))["items"]:
+            counted.update(_without(step, "time"))
+        return dict(+counted)
+
+    async def _items(self, path: str) -> list[Known]:
+        return (await self._get("history", path, limit=500))["items"]  # type: ignore[no-any-return]
 
     async def _rooms(self) -> list[Known]:
         return (await self._get("rooms", "/v1/rooms", limit=500))["items"]  # type: ignore[no-any-return]
@@ -134,6 +154,9 @@ def known(backend: Backend) -> dict[str, Any]:
         "rooms": backend.rooms,
         "messages": backend.messages,
         "calls": backend.calls,
+        "steps": {id_: backend.negotiation(id_) for id_ in backend.calls},
+        "reports": backend.reports,
+        "activity": dict(backend.activity),
     }
 
 

@@ -1,7 +1,9 @@
 """A backend that reads the public events, and knows from them what REST would say. It shares no code with Parley."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 Event = dict[str, Any]
@@ -21,6 +23,11 @@ class Backend:
         self.messages: dict[str, list[Known]] = {}
         """By room, over all its epochs."""
         self.calls: Known = {}
+        self.reports: dict[str, list[Known]] = {}
+        """By call."""
+        self.activity: Counter[str] = Counter()
+        self._steps: list[Known] = []
+        """Of all negotiations, in order, each with its room."""
         self.followed: set[str] = set()
         """The types of the events so far."""
 
@@ -28,6 +35,8 @@ class Backend:
         """Take up an event."""
         event = json.loads(payload)
         self.followed.add(event["type"])
+        if counter := COUNTERS.get(event["type"]):
+            self.activity[counter] += 1
         fold = FOLDS[event["type"]]
         if fold:
             fold(self, event, event["data"])
@@ -99,7 +108,54 @@ class Backend:
             "durationMs": None,
             "reason": None,
             "participants": data["participants"],
+            "traceId": None,
+            "setupMs": self._setup(event, data),
         }
+
+    def stepped(self, event: Event, data: Known) -> None:
+        step = {"time": event["time"], "type": event["type"].rpartition(".")[2]}
+        self._steps.append(step | {"from": data["connectionId"], "to": data["to"], "room": data["room"]})
+
+    def reported(self, event: Event, data: Known) -> None:
+        if data["callId"] is None:
+            return
+        said = self.reports.setdefault(data["callId"], [])
+        for peer in data["peers"]:
+            rest = {name: value for name, value in peer.items() if name != "connectionId"}
+            said.append(
+                {"time": event["time"], "connectionId": data["connectionId"], "peer": peer["connectionId"]} | rest
+            )
+
+    def negotiation(self, id_: str) -> list[Known]:
+        """Return the steps that belong to a call."""
+        call = self.calls[id_]
+        people = {who["connectionId"] for who in call["participants"]}
+        begin = self._begin(call["room"], call["startedAt"])
+        return [
+            {name: value for name, value in step.items() if name != "room"}
+            for step in self._steps
+            if begin <= _moment(step["time"])
+            and (call["endedAt"] is None or step["time"] <= call["endedAt"])
+            and (
+                (step["room"] == call["room"] and {step["from"], step["to"]} & people)
+                or (step["room"] is None and {step["from"], step["to"]} <= people)
+            )
+        ]
+
+    def _setup(self, event: Event, data: Known) -> int | None:
+        people = {who["connectionId"] for who in data["participants"]}
+        begin, start = self._begin(data["room"], event["time"]), _moment(event["time"])
+        for step in self._steps:
+            among = step["from"] in people and (step["to"] in people or (step["to"] is None and step["room"]))
+            here = step["room"] in (None, data["room"])
+            if step["type"] == "offered" and among and here and begin <= _moment(step["time"]) <= start:
+                return (start - _moment(step["time"])) // timedelta(milliseconds=1)
+        return None
+
+    def _begin(self, room: str, start: str) -> datetime:
+        """Return from when on the steps are of the call that began at *start*."""
+        ends = [call["endedAt"] for call in self.calls.values() if call["room"] == room and call["startedAt"] < start]
+        return max(_moment(start) - timedelta(minutes=1), *(_moment(end) for end in ends if end), EARLIEST)
 
     def call_ended(self, event: Event, data: Known) -> None:
         self.rooms[data["room"]]["call"] = None
@@ -114,6 +170,25 @@ class Backend:
         return room
 
 
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+EARLIEST = _moment("0001-01-01T00:00:00Z")
+
+COUNTERS = {
+    "connection.opened": "connectionsOpened",
+    "connection.closed": "connectionsClosed",
+    "room.joined": "joins",
+    "room.left": "leaves",
+    "message.posted": "messages",
+    "call.started": "callsStarted",
+    "call.ended": "callsEnded",
+    "negotiation.offered": "offers",
+    "negotiation.failed": "negotiationsFailed",
+    "event.failed": "eventsFailed",
+}
+
 FOLDS: dict[str, Callable[[Backend, Event, Known], None] | None] = {
     "connection.opened": Backend.opened,
     "connection.closed": Backend.closed,
@@ -125,10 +200,10 @@ FOLDS: dict[str, Callable[[Backend, Event, Known], None] | None] = {
     "message.posted": Backend.posted,
     "call.started": Backend.call_started,
     "call.ended": Backend.call_ended,
-    "call.quality": None,
-    "negotiation.offered": None,
-    "negotiation.answered": None,
-    "negotiation.failed": None,
+    "call.quality": Backend.reported,
+    "negotiation.offered": Backend.stepped,
+    "negotiation.answered": Backend.stepped,
+    "negotiation.failed": Backend.stepped,
     "event.failed": None,
 }
 """What each event does to what is known; None if REST has no word of it, so that no snapshot can be another."""

@@ -1,15 +1,18 @@
 """SQL that sums up: what each step of a span of time holds. Steps without anything are left out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import RowMapping
+from sqlalchemy import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley.history.activity import COUNTED
 from parley.history.parameters import ms
 from parley.history.spans import MINUTE, Span
+
+Figures = Mapping[str, Any]
+"""Of one step, by column."""
 
 _BIN: Final = "date_bin(:step, {time}, timestamptz 'epoch') as step"
 
@@ -35,9 +38,7 @@ _ACTIVITY: Final = f"""
     where app = :app and grain = :grain and time >= :since and time < :until group by 1"""  # noqa: S608 - our own names
 
 
-async def calls_by_step(
-    db: AsyncConnection, app: str, room: str | None, over: Span
-) -> Sequence[Mapping[int, RowMapping]]:
+async def calls_by_step(db: AsyncConnection, app: str, room: str | None, over: Span) -> Sequence[Mapping[int, Figures]]:
     """Return the calls that began, the steps of negotiations and the first media of each step that has any."""
     given = {"app": app, "step": over.step, "since": over.since, "until": over.until}
     if room is not None:
@@ -46,12 +47,16 @@ async def calls_by_step(
     found = []
     for query in (_CALLS, _STEPS, _FIRST_MEDIA):
         rows = await db.execute(sa.text(f"{query}{here} group by 1"), given)
-        found.append({ms(row["step"]): row for row in rows.mappings()})
+        found.append(_by_step(rows))
     return found
 
 
-async def activity_by_step(db: AsyncConnection, app: str, over: Span) -> Mapping[int, RowMapping]:
+async def activity_by_step(db: AsyncConnection, app: str, over: Span) -> Mapping[int, Figures]:
     """Return how often what happened in each step in which anything did."""
     given = {"app": app, "step": over.step, "since": over.since, "until": over.until}
     given["grain"] = 1 if over.length < MINUTE else 60
-    return {ms(row["step"]): row for row in (await db.execute(sa.text(_ACTIVITY), given)).mappings()}
+    return _by_step(await db.execute(sa.text(_ACTIVITY), given))
+
+
+def _by_step(rows: CursorResult[Any]) -> Mapping[int, Figures]:
+    return {ms(row["step"]): {name: row[name] for name in row if name != "step"} for row in rows.mappings()}
