@@ -5,6 +5,8 @@ parley.out.<gateway>               write these to those connections
 parley.events.<app>.<type...>      a public fact; kept for days
 parley.route.<app>.<route>         a backend's function behind a route
 parley.gateway.<gateway>           what that gateway alone knows, for other gateways: core request-reply
+parley.gateway.<gateway>.frames    the same for presence: what came and went on a connection lately
+parley.parts                       how each process is: all of them answer
 parley.free.<service>              partitions were given back: whoever wants some, look now
 parley.ask.<service>.<question>    a question that any replica of a service answers, from its tables
 """
@@ -75,6 +77,15 @@ def gateway(name: str) -> str:
     return f"parley.gateway.{token(name)}"
 
 
+def frames(gateway: str) -> str:
+    """Where *gateway* says which frames came and went on a connection lately."""
+    return f"parley.gateway.{token(gateway)}.frames"
+
+
+PARTS: Final = "parley.parts"
+"""Where every process says how it is."""
+
+
 def event(app: str, kind: str) -> str:
     """Where the public event *kind* (its CloudEvents type) of *app* is written."""
     if not type_token.fullmatch(kind):
@@ -85,6 +96,17 @@ def event(app: str, kind: str) -> str:
 def events_of(app: str) -> str:
     """All public events of *app*."""
     return f"parley.events.{token(app)}.>"
+
+
+def events_like(app: str, pattern: str) -> str:
+    """The public events of *app* whose type is *pattern*, or with ``.*`` at its end begins so."""
+    stem = pattern.removesuffix(".*")
+    return f"{event(app, stem)}.>" if stem != pattern else event(app, pattern)
+
+
+def type_in(subject: str) -> str:
+    """Return the type of the public event that was written to *subject*."""
+    return subject.split(".", 3)[3]
 
 
 def route(app: str, key: str) -> str:

@@ -5,6 +5,7 @@ from parley.history.inbox import Inbox
 from parley.history.pruning import pruning
 from parley.history.recorder import recording
 from parley.history.settings import Settings
+from parley.history.stream import Viewers, streaming
 from parley.kit.bus import nats_bus
 from parley.kit.db import check, database
 from parley.kit.http import http
@@ -19,6 +20,7 @@ async def main(settings: Settings) -> None:
     """Serve until told to stop."""
     tokens = Tokens(secret=settings.token_secret, jwks=settings.jwks, development=settings.development)
     probes = Probes()
+    viewers = Viewers(settings.viewers)
     async with (
         telemetry("history", settings.otlp_endpoint),
         http(probes, settings.host, settings.http_port) as address,
@@ -27,7 +29,12 @@ async def main(settings: Settings) -> None:
         Inbox(bus, settings.consumer, settings.batch) as inbox,
         recording(inbox, db) as recorder,
         pruning(db, settings.detail_days),
-        probes.mounted(history_api(db, tokens, development=settings.development, trace_url=settings.trace_url)),
+        probes.mounted(
+            streaming(
+                history_api(db, tokens, development=settings.development, trace_url=settings.trace_url), bus, viewers
+            ),
+        ),
+        viewers,
         probes.ready({"nats": bus.check, "postgres": lambda: check(db), "history": recorder.behind}),
     ):
         announce(settings.ready_file, http=address)

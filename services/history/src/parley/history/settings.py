@@ -21,3 +21,5 @@ class Settings(Stateful, frozen=True, kw_only=True):
     says it of a call. Empty: nowhere."""
     detail_days: Annotated[float, Meta(gt=0)] = 30
     """Days for which quality reports, negotiation steps and activity by the minute are kept. Chat and calls stay."""
+    viewers: Annotated[int, Meta(ge=0, le=10_000)] = 100
+    """Streams of events (`/v1/events`) that one replica serves at a time."""
