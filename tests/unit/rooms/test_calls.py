@@ -9,7 +9,7 @@ from support.partition import Partition, announced, facts, forwards, heard, id_o
 from parley.protocol import commands as c
 from parley.protocol import says
 from parley.protocol.events import CallEnded
-from parley.protocol.requests import Join, Leave, Relay, Send, Signal
+from parley.protocol.requests import Join, Leave, Relay, Send, SetPresence, Signal
 
 OFFER = json.dumps({"description": {"type": "offer", "sdp": "v=0"}})
 ANSWER = json.dumps({"description": {"type": "answer", "sdp": "v=0"}})
@@ -100,6 +100,46 @@ def test_the_call_goes_on_while_two_remain(partition):
 
     assert announced(partition.closes("bob")) == ["room.left"]
     assert "call.ended" in announced(partition.closes("ana"))
+
+
+def presents(partition, name, availability):
+    request = SetPresence(availability=availability)
+    profile = c.Profile(availability=availability)
+    return partition.take(c.PresenceSet(app="a", connection=id_of(name), request=request, profile=profile))
+
+
+def test_who_is_not_available_any_more_has_hung_up_and_stays(partition):
+    presents(partition, "bob", "available")
+    negotiated(partition, "ana", "bob")
+    negotiated(partition, "bob", "cid")
+    negotiated(partition, "ana", "cid")
+
+    outputs = presents(partition, "bob", "busy")
+
+    room = partition.rooms.rows.rooms["a", "r"]
+    assert room.size == 3
+    assert [room.call.has(id_of(name)) for name in ("ana", "bob", "cid")] == [True, False, True]
+    assert {say.availability for say in heard(outputs, "ana")} == {"busy"}
+    assert announced(presents(partition, "cid", "away")) == []
+    assert announced(partition.asks("cid", Leave(room="r"))) == ["room.left", "call.ended"]
+
+
+def test_who_was_never_available_may_call_itself_busy_in_a_call(partition):
+    negotiated(partition, "ana", "bob")
+
+    outputs = presents(partition, "bob", "busy")
+
+    assert {say.availability for say in heard(outputs, "ana")} == {"inCall"}
+    assert announced(outputs) == []
+
+
+def test_who_has_hung_up_can_negotiate_again(partition):
+    presents(partition, "bob", "available")
+    negotiated(partition, "ana", "bob")
+
+    assert announced(presents(partition, "bob", "busy")) == ["call.ended"]
+    presents(partition, "bob", "available")
+    assert announced(negotiated(partition, "ana", "bob")) == ["call.started"]
 
 
 def test_the_home_learns_who_is_in_a_call(partition):

@@ -54,8 +54,14 @@ def pair(rows: Rows, key: RoomKey, one: str, other: str, at: Place, ordinal: int
         yield from _changed(rows, key, member)
 
 
+def hung_up(rows: Rows, member: Member, at: Place) -> Iterator[Output]:
+    """Note that a member has ended what it had negotiated, and stays in the room."""
+    rows.members[member.key] = replace(member, peers=())
+    yield from left(rows, member, "left", at)
+
+
 def left(rows: Rows, gone: Member, reason: Reason, at: Place) -> Iterator[Output]:
-    """Note that a member has left; the call ends when fewer than two negotiated members remain."""
+    """Note that a member has left, the room or its call; this ends when fewer than two negotiated members remain."""
     key = (gone.app, gone.room)
     for name in gone.peers:
         peer = rows.members.get((*key, name))

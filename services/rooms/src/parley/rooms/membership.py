@@ -166,11 +166,14 @@ def _own_join(said: says.Missed, connection: str) -> bool:
     return isinstance(said, says.MemberJoined) and said.member.connection_id == connection
 
 
-def present(rows: Rows, member: Member, profile: Profile, metadata: Metadata) -> Iterator[Output]:
-    """Show a member otherwise available, or with other metadata."""
+def present(rows: Rows, member: Member, profile: Profile, metadata: Metadata, at: Place) -> Iterator[Output]:
+    """Show a member otherwise available, or with other metadata. Who was available and is not any more has hung up."""
     key = (member.app, member.room)
+    hangs_up = member.profile.availability == "available" != profile.availability
     member = replace(member, profile=replace(profile, metadata=metadata))
     rows.members[member.key] = member
+    if hangs_up:
+        yield from calls.hung_up(rows, member, at)
     now = seen(member, rows.rooms[key], polite=False)
     changed = says.MemberChanged(
         room=member.room, connection_id=member.connection, availability=now.availability, metadata=now.metadata

@@ -188,7 +188,7 @@ class Rooms:
             before = known.profile.metadata.items()
             said = {key: value for key, value in command.profile.metadata.items() if (key, value) not in before}
             if command.profile != known.profile:
-                yield from self._present(row.id, command.profile, said)
+                yield from self._present(row.id, command.profile, said, at)
         attached = says.Attached(partition=at.partition, session=command.session, rooms=self._rooms_of(row.id))
         yield Deliver(at.writer, (row.id,), attached)
 
@@ -207,17 +207,17 @@ class Rooms:
         rows = self.rows
         if rows.registry.heard(command, at, command.profile) is None:
             return
-        yield from self._present(command.connection, command.profile, command.request.metadata or {})
+        yield from self._present(command.connection, command.profile, command.request.metadata or {}, at)
         if command.request.ref is not None and rows.is_home(command, at):
             yield from rows.to(command.connection, says.Ok(ref=command.request.ref))
 
-    def _present(self, connection: str, profile: c.Profile, said: ask.Metadata) -> Iterator[Output]:
+    def _present(self, connection: str, profile: c.Profile, said: ask.Metadata, at: Place) -> Iterator[Output]:
         """Show a connection otherwise wherever it is a member; what it *said* lies over what it said when it joined."""
         rows = self.rows
         rows.know(connection, profile)
         for key in rows.members.rooms_of(connection):
             member = rows.members[*key, connection]
-            yield from membership.present(rows, member, profile, {**member.profile.metadata, **said})
+            yield from membership.present(rows, member, profile, {**member.profile.metadata, **said}, at)
 
     def _remove(self, command: c.Remove, at: Place) -> Iterator[Output]:
         ended = self.rows.registry.removed(command.connection, command.app, at)
