@@ -9,7 +9,10 @@ import { RefusedError } from "./errors.js";
 import type { Availability, Metadata } from "./frames.js";
 import type { Outgoing } from "./outgoing.js";
 
-/** What to be when one does not take part in calls. */
+/**
+ * What to be when one does not take part in calls. A connection is `online` until it has said anything
+ * else: after that the others see it as `away`.
+ */
 export type Unwilling = "online" | "busy" | "away";
 
 /** In what a connection takes part. */
@@ -37,13 +40,15 @@ export class Participation {
     await Promise.all([this.#say({ availability: "available" }), this.tell()]);
   }
 
-  /** Take part no longer. */
+  /** Take part no longer. Whoever does so in another room stays available. */
   async end(to: Unwilling): Promise<void> {
     this.#takesPart = false;
     const all = current.get(this.#connection);
-    const was = all?.delete(this) ?? false;
-    if (all?.size) return; // it does so in another room
-    if (was || to !== this.#connection.availability) await this.#say({ availability: to });
+    all?.delete(this);
+    if (all?.size) return;
+    const { availability } = this.#connection;
+    if (to === availability || (to === "online" && availability !== "available")) return;
+    await this.#say({ availability: to === "online" ? "away" : to });
   }
 
   /** Tell what is muted and what is shown. */
