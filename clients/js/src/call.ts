@@ -63,9 +63,10 @@ export async function joinCall(
   const stop = connection.on("signal", (signal) => early.push(signal));
   // The socket keeps the order: who joins is willing already, and is seen so.
   const begun = takePart ? participation.begin() : undefined;
-  const joined = join(connection, name, options);
+  const ready = Promise.all([begun, iceServers.known]);
+  const joined = join(connection, name, { ...options, ready });
   try {
-    const [room] = await Promise.all([joined, begun, iceServers.known]);
+    const [room] = await Promise.all([joined, ready]);
     return new Call(room, { ...options, outgoing, participation, iceServers, early });
   } catch (error) {
     iceServers.close();

@@ -8,6 +8,8 @@
  *     const call = await joinCall(connection, "team", { stream });
  *     call.on("peer", ({ connectionId, stream }) => show(connectionId, stream));
  *     await call.room.chat("hello");
+ *
+ * @module
  */
 
 export { Call, type CallEvents, type CallOptions, joinCall } from "./call.js";

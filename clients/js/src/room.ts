@@ -52,6 +52,12 @@ type Phase = "joining" | "in" | "rejoining" | "out";
 export interface JoinOptions {
   /** Of this membership; it lies over the connection's own. */
   readonly metadata?: Metadata;
+  /**
+   * What comes is held until then, for who can't listen as soon as the join is answered.
+   *
+   * @internal
+   */
+  readonly ready?: Promise<unknown> | undefined;
 }
 
 export interface HistoryOptions {
@@ -75,6 +81,7 @@ export class Room extends Emitter<RoomEvents> {
   readonly connection: Connection;
   readonly name: string;
   readonly #metadata: Metadata | undefined;
+  readonly #ready: Promise<unknown> | undefined;
   readonly #stops: (() => void)[];
   #phase: Phase = "joining";
   /** What came while the answer to a join was awaited, or while nobody could listen yet. */
@@ -102,6 +109,7 @@ export class Room extends Emitter<RoomEvents> {
     this.connection = connection;
     this.name = name;
     this.#metadata = options.metadata;
+    this.#ready = options.ready;
     this.#stops = [
       connection.on("room", (frame) => frame.room === name && this.#receive(frame)),
       connection.on("renewed", () => this.#connectionRenewed()),
@@ -142,8 +150,10 @@ export class Room extends Emitter<RoomEvents> {
       this.#membership = this.#others(joined(answer));
       this.#began = this.place;
       this.#renewed = false;
-      if (this.#held.length === 0) this.#phase = "in";
-      else setTimeout(() => this.#release()); // once who awaits the join has had its turn to listen
+      const release = () => setTimeout(() => this.#release()); // once who awaits the join has had its turn to listen
+      if (this.#ready) this.#ready.then(release, release);
+      else if (this.#held.length > 0) release();
+      else this.#phase = "in";
     } catch (error) {
       this.#stop();
       throw error;
@@ -279,6 +289,7 @@ export class Room extends Emitter<RoomEvents> {
     if (this.#phase === "out") return;
     this.#phase = "in";
     for (const frame of this.#held.splice(0)) this.#receive(frame);
+    if (this.#renewed && this.#phase === "in") this.#rejoin();
   }
 
   #apply(frame: RoomFrame): void {

@@ -98,6 +98,36 @@ scripted("what comes in one breath with the answer to a join is not lost", async
   assert.deepEqual(texts, ["first", "second", "third"]);
 });
 
+scripted("what comes before anybody could listen is held", async (stage) => {
+  const { connection, visit } = await stage.open("a");
+  let listen = () => {};
+  const ready = new Promise<void>((resolve) => {
+    listen = resolve;
+  });
+  const joining = join(connection, "r", { ready });
+  await visit.grant("join", joined(2, []));
+  const room = await joining;
+  visit.say(chat(3, "first"));
+  const signal = next(connection, "signal");
+  visit.say({ type: "signal", from: "b", data: "behind it" });
+  await signal;
+  listen();
+
+  assert.equal((await next(room, "chat")).text, "first");
+});
+
+scripted("a connection that is renewed before anybody could listen joins again", async (stage) => {
+  const { connection, visit } = await stage.open("a");
+  const joining = join(connection, "r", { ready: new Promise((resolve) => setTimeout(resolve, 50)) });
+  await visit.grant("join", joined(2, []));
+  await joining;
+  visit.cut();
+  const back = await stage.server.visit();
+  back.welcome("a2");
+
+  assert.deepEqual((await back.hear()).since, { epoch: "e1", position: 2 });
+});
+
 scripted("a frame of a known position is not applied again", async (stage) => {
   const { room, visit } = await together(stage);
   const texts: string[] = [];
