@@ -15,14 +15,15 @@ import httpx
 import pytest
 import pytest_asyncio
 from support.eventually import eventually
-from support.instance import REAL, Instance
+from support.instance import IMPATIENT, Instance
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from parley.client.events import events
-from parley.gateway.lease import ASLEEP_SECONDS
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+
+GRACE_SECONDS = 10
 
 
 class Client:
@@ -79,7 +80,8 @@ class Client:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Instance]:
     """Give a Parley with two gateways."""
-    instance = Instance(tmp_path_factory.mktemp("two") / "data", up=REAL)
+    folder = tmp_path_factory.mktemp("two") / "data"
+    instance = Instance(folder, up=IMPATIENT, IMPATIENT_SECONDS=str(GRACE_SECONDS))
     await instance.start("--scale", "gateway=2")
     yield instance
     await instance.stop()
@@ -339,7 +341,7 @@ async def test_a_gateway_that_slept_for_half_the_grace_goes_on_under_another_nam
 
     os.kill(gateway["pid"], signal.SIGSTOP)
     stopped = monotonic()
-    await eventually(lambda: "it sleeps" if monotonic() - stopped <= ASLEEP_SECONDS + 2 else None, within=60)
+    await eventually(lambda: "it sleeps" if monotonic() - stopped <= GRACE_SECONDS / 2 + 1 else None, within=60)
     await bob.ask(action="chat", room=room, id="m", text="t", ref="c")
     os.kill(gateway["pid"], signal.SIGCONT)
 

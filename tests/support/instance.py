@@ -15,6 +15,7 @@ from parley.cli.embedded.process import Process, Program
 
 STAND_INS = (sys.executable, "-P", str(Path(__file__).with_name("stand_in_up.py")))
 REAL = (sys.executable, "-m", "parley.cli", "up")
+IMPATIENT = (sys.executable, "-P", str(Path(__file__).with_name("impatient_up.py")))
 PARLEY = (sys.executable, "-m", "parley.cli")
 WRITTEN_DOWN = ("frontDoor", "nats", "database", "rootCertificate", "pid")
 """What the status tells as it is in the file of the supervisor's state."""
@@ -25,7 +26,8 @@ class Instance:
     """
     ``parley up`` on a folder, at a free port.
 
-    *up* is what starts it: ``STAND_INS`` runs stand-ins for the services, ``REAL`` the services.
+    *up* is what starts it: ``STAND_INS`` runs stand-ins for the services, ``REAL`` the services, ``IMPATIENT`` too, but
+    with a shorter grace for the clients of a lost gateway.
     """
 
     def __init__(self, folder: Path, *, up: tuple[str, ...] = STAND_INS, **environ: str) -> None:
