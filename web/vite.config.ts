@@ -50,7 +50,7 @@ export default defineConfig({
     proxy: {
       "/v1": frontDoor,
       "^/console(/|$)": { target: frontDoor, bypass: () => "/console.html" }, // its screens are told apart by the page
-      "/socket": { target: frontDoor, ws: true, rewrite: () => "/" }, // at "/" the development server listens itself
+      "/socket": { target: frontDoor, ws: true, rewrite: (path) => path.replace("/socket", "/") }, // at "/" the development server listens itself
     },
   },
 });

@@ -83,6 +83,7 @@ story("names and words of strangers are text, and nothing of them runs", async (
 
   await ana.reads(hostile, ".said p");
   await ana.reads(hostile, ".tile-name");
+  await ana.presses("People");
   await ana.reads(hostile, ".roster");
   assert.notEqual(await ana.page.title(), "owned");
   assert.equal(await ana.page.$("img"), null);
@@ -130,7 +131,7 @@ for (const [problem, before, sentence] of [
     const ana = await guest("Ana");
     const ben = await guest("Ben", { before, viewport: PHONE });
     await ben.reads(sentence);
-    await ben.reads("Join with chat only");
+    await ben.reads("Join to watch and listen");
     await ana.join();
     await ben.join();
 

@@ -10,7 +10,10 @@ const PATIENCE = { timeout: 30_000 };
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844, isMobile: true, hasTouch: true };
 
-/** Open the lobby of a room in a browser profile of its own. `before` runs in the page ahead of its scripts. */
+/**
+ * Open the lobby of a room in a browser profile of its own. `before` runs in the page ahead of its scripts; of a list
+ * the rest is what it is given.
+ */
 export async function arrive(browser, { url, room, name, viewport = DESKTOP, scheme = "light", before }) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
@@ -19,7 +22,7 @@ export async function arrive(browser, { url, room, name, viewport = DESKTOP, sch
   page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
   await page.setViewport(viewport);
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
-  if (before) await page.evaluateOnNewDocument(before);
+  if (before) await page.evaluateOnNewDocument(...[before].flat());
   const address = new URL("/", url);
   address.searchParams.set("room", room);
   await page.goto(address.href);
@@ -39,6 +42,12 @@ export class Guest {
 
   async join() {
     await this.page.click("button[type=submit]");
+    await this.sees(".call");
+  }
+
+  /** Be in the room without being in its call. */
+  async joinChat() {
+    await this.says("Chat only");
     await this.sees(".call");
   }
 
@@ -80,7 +89,7 @@ export class Guest {
   }
 
   async writes(text) {
-    if (!(await this.page.$(".panel"))) await this.presses("Chat and people");
+    if (!(await this.page.$(".chat"))) await this.presses("Chat");
     await this.page.focus("input[name=message]");
     await this.page.keyboard.sendCharacter(text);
     await this.page.keyboard.press("Enter");
@@ -95,6 +104,15 @@ export class Guest {
         nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
       );
     });
+  }
+
+  /** Press the button with these words on it. */
+  async says(words) {
+    const button = await this.page.waitForSelector(`::-p-xpath(//button[contains(., "${words}")])`, {
+      ...PATIENCE,
+      visible: true,
+    });
+    await button.click();
   }
 
   /** Press the button with this name. */

@@ -35,6 +35,23 @@ export async function chatBefore(
   }
 }
 
+/**
+ * Return the last chat of a room before the place where one has just joined.
+ *
+ * History may not have heard of a room's epoch that is just beginning. It is not asked about one before it has
+ * shown some of it: browsers write what is not found in red.
+ */
+export async function chatUntil(
+  connection: Connection,
+  room: string,
+  joined: Place,
+  limit: number,
+): Promise<HistoryPage> {
+  const latest = await page(connection, room, { order: "newest", limit: String(limit) });
+  if (latest.messages.every((chat) => isBefore(chat, joined))) return latest;
+  return chatBefore(connection, room, joined, limit);
+}
+
 /** Return a room's chat behind a place, the oldest first. */
 export async function chatBehind(
   connection: Connection,

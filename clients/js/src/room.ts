@@ -24,7 +24,7 @@ import type {
   RoomFrame,
 } from "./frames.js";
 import { chatBetween } from "./gap.js";
-import { chatBefore, type HistoryPage, type PastChat } from "./history.js";
+import { chatBefore, chatUntil, type HistoryPage, type PastChat } from "./history.js";
 import { newId } from "./ids.js";
 import type { InviteOptions, SentInvitation } from "./invitation.js";
 import { advance, change, difference, joined, type Membership, standing, willing } from "./membership.js";
@@ -256,7 +256,9 @@ export class Room extends Emitter<RoomEvents> {
   async #older(limit: number): Promise<HistoryPage> {
     const began = this.#began ?? this.place;
     const [page, fresh] = await Promise.all([
-      chatBefore(this.connection, this.name, this.#oldest ?? began, limit),
+      this.#oldest
+        ? chatBefore(this.connection, this.name, this.#oldest, limit)
+        : chatUntil(this.connection, this.name, began, limit),
       this.#oldest ? [] : this.#justBefore(began),
     ]);
     const newest = page.messages.findLast(({ epoch }) => epoch === began.epoch)?.position ?? 0;

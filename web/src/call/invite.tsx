@@ -1,10 +1,10 @@
-/** The button that copies the link to this room. */
+/** The button that gives the link to this room: to the phone's share sheet, or to the clipboard. */
 
 import { useState } from "preact/hooks";
 import { Link } from "../shared/icons";
 import { invitation } from "./address";
 
-export function Invite({ room }: { room: string }) {
+export function Invite({ room, prominent = false }: { room: string; prominent?: boolean }) {
   const [said, setSaid] = useState("");
 
   const copy = async () => {
@@ -22,9 +22,9 @@ export function Invite({ room }: { room: string }) {
       <span class="invite-said" role="status">
         {said}
       </span>
-      <button type="button" class="quiet" onClick={() => void copy()}>
+      <button type="button" class={prominent ? "primary" : "quiet"} onClick={() => void copy()}>
         <Link />
-        <span>Copy link</span>
+        <span>{prominent ? "Copy the link to send it" : "Copy link"}</span>
       </button>
     </div>
   );

@@ -1,8 +1,16 @@
 /** A stream, as an element. */
 
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
-export function Video({ stream, muted, label }: { stream: MediaStream; muted: boolean; label: string }) {
+interface Props {
+  readonly stream: MediaStream;
+  readonly muted: boolean;
+  readonly label: string;
+  /** Where its sound comes out; empty for whatever the system uses. */
+  readonly speaker?: string;
+}
+
+export function Video({ stream, muted, label, speaker = "" }: Props) {
   const element = useRef<HTMLVideoElement>(null);
   useLayoutEffect(() => {
     const video = element.current;
@@ -14,5 +22,9 @@ export function Video({ stream, muted, label }: { stream: MediaStream; muted: bo
       video.srcObject = null;
     };
   }, [stream, muted]);
+  useEffect(() => {
+    const video = element.current;
+    if (video && !muted && "setSinkId" in video) video.setSinkId(speaker).catch(() => {}); // unplugged: the system's
+  }, [speaker, muted]);
   return <video ref={element} autoplay playsInline muted={muted} aria-label={label} />;
 }
