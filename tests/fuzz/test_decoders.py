@@ -8,8 +8,8 @@ from fuzz.spoilt import spoilt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = 1000
-FRAMES = 100
+EXAMPLES = 100
+FRAMES = 1000
 """Of one example, which costs Hypothesis much more than a frame costs a decoder."""
 
 

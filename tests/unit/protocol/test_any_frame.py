@@ -5,7 +5,6 @@ import random
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
@@ -20,7 +19,10 @@ from parley.protocol.dialects.y_webrtc import YWebrtcOnApiGateway
 from parley.protocol.dialects.yown import Yown
 
 HELLO = Hello("/app/stage", {"deviceId": "d"})
+DIALECTS = (Yown(App()), Broadcast(App()), BroadcastText(App()), AppRtc(App()), YWebrtcOnApiGateway())
+CONVERSATIONS = 10
 FRAMES = 100
+"""Of one conversation."""
 
 WORDS: list[Any] = [
     *("joinRoom", "sendMsgToRoom", "NEGOTIATE", "negotiate", "onMessage", "register", "send", "$connect", "$default"),
@@ -95,19 +97,18 @@ def is_as_it_may(dialect: Dialect, seat: Conversation, said: bytes) -> None:
             seat.accepted(request)
 
 
-@pytest.mark.parametrize(
-    "dialect",
-    [Yown(App()), Broadcast(App()), BroadcastText(App()), AppRtc(App()), YWebrtcOnApiGateway()],
-    ids=lambda dialect: type(dialect).__name__,
-)
-def test_a_frame_asks_for_what_it_may_or_is_refused(dialect: Dialect) -> None:
-    @settings(max_examples=1000, deadline=None)
-    @given(st.integers(0, 1 << 64))
-    def frames(seed: int) -> None:
-        """A hundred frames an example, as an example costs Hypothesis much more than a frame costs us."""
-        dice = random.Random(seed)
-        seat = dialect.conversation(HELLO)
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 1 << 64))
+def test_a_frame_asks_for_what_it_may_or_is_refused(seed: int) -> None:
+    """A thousand frames an example, as an example costs Hypothesis much more than a frame costs us."""
+    dice = random.Random(seed)
+    for _ in range(CONVERSATIONS):
+        seats = [(dialect, dialect.conversation(HELLO)) for dialect in DIALECTS]
         for _ in range(FRAMES):
-            is_as_it_may(dialect, seat, frame(dice))
-
-    frames()
+            said = frame(dice)
+            for dialect, seat in seats:
+                try:
+                    is_as_it_may(dialect, seat, said)
+                except Exception as error:
+                    error.add_note(f"{type(dialect).__name__} was told {said!r}")
+                    raise
