@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from parley.history.api import history_api
+from parley.history.stream import streaming
 from parley.kit.tokens import Tokens
 from parley.presence.api import presence_api
 from parley.rooms.api import rooms_api
@@ -17,9 +18,9 @@ NOTHING = cast("Any", None)
 
 TOKENS = Tokens(development=True)
 APPS = {
-    "presence": presence_api(NOTHING, NOTHING, TOKENS, development=True),
+    "presence": presence_api(NOTHING, NOTHING, NOTHING, TOKENS, development=True),
     "rooms": rooms_api(NOTHING, NOTHING, TOKENS, NOTHING, development=True),
-    "history": history_api(NOTHING, TOKENS, development=True),
+    "history": streaming(history_api(NOTHING, TOKENS, development=True), NOTHING, NOTHING),
 }
 OPERATIONS = [
     pytest.param(app, method, path, operation, id=f"{service} {method} {path}")

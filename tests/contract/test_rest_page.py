@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from parley.history.api import history_api
+from parley.history.stream import streaming
 from parley.kit.tokens import Tokens
 from parley.presence.api import presence_api
 from parley.rooms.api import rooms_api
@@ -20,9 +21,9 @@ NOTHING = cast("Any", None)
 @pytest.mark.parametrize(
     ("title", "app"),
     [
-        ("Connections (presence)", presence_api(NOTHING, NOTHING, Tokens(), development=False)),
+        ("Connections (presence)", presence_api(NOTHING, NOTHING, NOTHING, Tokens(), development=False)),
         ("Rooms", rooms_api(NOTHING, NOTHING, Tokens(), NOTHING, development=False)),
-        ("History", history_api(NOTHING, Tokens(), development=False)),
+        ("History", streaming(history_api(NOTHING, Tokens(), development=False), NOTHING, NOTHING)),
     ],
 )
 def test_every_path_is_described_and_no_other(title: str, app: FastAPI) -> None:

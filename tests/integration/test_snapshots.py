@@ -137,7 +137,7 @@ async def snapshots(database_url: str, nats_url: str) -> AsyncIterator[Snapshots
         asking(bus, "test", 1) as asked,
     ):
         apps = {
-            "presence": presence_api(db, asked, tokens, development=True),
+            "presence": presence_api(db, bus, asked, tokens, development=True),
             "rooms": rooms_api(db, asked, tokens, NO_RELAY, development=True),
             "history": history_api(db, tokens, development=True),
         }

@@ -36,16 +36,16 @@ async def ask(bus: Bus) -> AsyncIterator[Ask]:
 
 
 @pytest.fixture
-async def http(db: AsyncEngine, ask: Ask) -> AsyncIterator[httpx.AsyncClient]:
+async def http(db: AsyncEngine, bus: Bus, ask: Ask) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of development mode's REST."""
-    app = presence_api(db, ask, Tokens(development=True), development=True)
+    app = presence_api(db, bus, ask, Tokens(development=True), development=True)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://presence") as client:
         yield client
 
 
 @pytest.fixture
-async def guarded(db: AsyncEngine, ask: Ask) -> AsyncIterator[httpx.AsyncClient]:
+async def guarded(db: AsyncEngine, bus: Bus, ask: Ask) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of production's REST."""
-    app = presence_api(db, ask, Tokens(secret=SECRET), development=False)
+    app = presence_api(db, bus, ask, Tokens(secret=SECRET), development=False)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://presence") as client:
         yield client

@@ -78,11 +78,11 @@ class Probes:
             case _:
                 await _answer(send, 404, {"code": ErrorCode.NOT_FOUND, "message": "There is nothing at this path."})
 
-    async def missing(self) -> dict[str, str]:
-        """Return what keeps this process from being ready, by name; nothing when it is."""
+    async def missing(self, within: float = _PATIENCE) -> dict[str, str]:
+        """Return what keeps this process from being ready, by name; nothing when it is. Checks get so many seconds."""
         if self._why_not:
             return {"process": self._why_not}
-        answers = await asyncio.gather(*(self._ask(name) for name in self._checks))
+        answers = await asyncio.gather(*(self._ask(name, within) for name in self._checks))
         return {name: answer for name, answer in zip(self._checks, answers, strict=True) if answer}
 
     @asynccontextmanager
@@ -109,7 +109,7 @@ class Probes:
             for task in self._asking.values():
                 task.cancel()
 
-    async def _ask(self, name: str) -> str | None:
+    async def _ask(self, name: str, within: float) -> str | None:
         """
         Return what the check has to say, or that it says nothing.
 
@@ -120,9 +120,9 @@ class Probes:
         if task is None:
             task = self._asking[name] = asyncio.create_task(_answer_of(self._checks[name]))
             task.add_done_callback(lambda _: self._asking.pop(name, None))
-        done, _ = await asyncio.wait({task}, timeout=_PATIENCE)
+        done, _ = await asyncio.wait({task}, timeout=within)
         if not done or task.cancelled():
-            return f"It does not answer within {_PATIENCE:g} s."
+            return f"It does not answer within {within:g} s."
         return task.result()
 
     async def _pass_on(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:

@@ -37,6 +37,7 @@ from parley.kit.bus import Bus, nats_bus
 from parley.kit.flow import Rate
 from parley.kit.http import http
 from parley.kit.lifecycle import background, run, until_signalled
+from parley.kit.parts import telling
 from parley.kit.probes import Probes, announce
 from parley.kit.reader import Reader, reading
 from parley.kit.streams import Sizes
@@ -101,6 +102,7 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
     async with (
         asking(bus, "gateway", settings.partitions) as ask,
         answering(bus, writer.name, lives),
+        telling(bus, probes, "gateway", writer.name, lambda: {"connections": len(connections)}),
         probes.mounted(
             dispatch(
                 inspection(writer.name, lives),

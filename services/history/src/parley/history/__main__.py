@@ -1,5 +1,7 @@
 """The history service: what was said and which calls took place."""
 
+import secrets
+
 from parley.history.api import history_api
 from parley.history.inbox import Inbox
 from parley.history.pruning import pruning
@@ -10,6 +12,7 @@ from parley.kit.bus import nats_bus
 from parley.kit.db import check, database
 from parley.kit.http import http
 from parley.kit.lifecycle import run, until_signalled
+from parley.kit.parts import telling
 from parley.kit.probes import Probes, announce
 from parley.kit.streams import Sizes
 from parley.kit.telemetry import telemetry
@@ -28,6 +31,7 @@ async def main(settings: Settings) -> None:
         nats_bus(settings.nats_url, name="history", sizes=Sizes.of(settings)) as bus,
         Inbox(bus, settings.consumer, settings.batch) as inbox,
         recording(inbox, db) as recorder,
+        telling(bus, probes, "history", f"history-{secrets.token_hex(4)}", inbox.figures),
         pruning(db, settings.detail_days),
         probes.mounted(
             streaming(

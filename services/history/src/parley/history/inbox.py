@@ -36,6 +36,8 @@ _GOODBYE_SECONDS: Final = 2.0
 _IN_HAND: Final = 20_000
 """Events that all replicas together may have in hand."""
 
+_SHORT: Final = 9
+"""Tokens of a reply subject in its first form, which names neither domain nor account."""
 _HEARTBEAT: Final = "100"
 _NOBODY: Final = "503"
 
@@ -125,6 +127,11 @@ class Inbox:
             return None
         return f"{behind} events are not written yet."
 
+    async def figures(self) -> dict[str, int]:
+        """Return how many events all replicas together have still to write."""
+        info = await self._bus.js.consumer_info(subjects.EVENTS, self._consumer)
+        return {"waiting": (info.num_pending or 0) + (info.num_ack_pending or 0)}
+
     async def newest(self) -> int:
         """Return the sequence of the newest event there is; wait for a NATS that knows."""
         while True:
@@ -189,6 +196,12 @@ class Inbox:
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
                 return
+
+
+def number(message: Msg) -> int:
+    """Return an event's sequence in the stream. It is in `metadata`, too, which takes as long as all else to read."""
+    place = (message.reply or "").split(".")
+    return int(place[5] if len(place) == _SHORT else place[7])
 
 
 def _status(message: Msg) -> str | None:

@@ -186,12 +186,12 @@ class Viewers:
 class EventStream(Response):
     """The answer: it goes on until somebody ends it."""
 
+    media_type = "text/event-stream"
+
     def __init__(self, bus: Bus, viewers: Viewers, caller: Identity, wanted: Wanted, start: Start) -> None:
         self.status_code = 200
         self.background = None
-        self.init_headers(
-            {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no"}
-        )
+        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no"})
         self._bus = bus
         self._viewers = viewers
         self._caller = caller
@@ -314,7 +314,7 @@ class _Viewer:
 def streaming(app: FastAPI, bus: Bus, viewers: Viewers) -> FastAPI:
     """Return *app* with the route."""
 
-    @app.get("/v1/events", response_class=EventStream, responses={200: {"content": {"text/event-stream": {}}}})
+    @app.get("/v1/events", response_class=EventStream, status_code=200)
     async def follow_events(
         caller: Caller,
         room: Name = None,

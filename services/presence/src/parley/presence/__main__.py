@@ -6,6 +6,7 @@ from parley.kit.db import check, database
 from parley.kit.http import http
 from parley.kit.lifecycle import run, until_signalled
 from parley.kit.partitions import partitions
+from parley.kit.parts import telling
 from parley.kit.probes import Probes, announce
 from parley.kit.streams import Sizes
 from parley.kit.telemetry import telemetry
@@ -35,7 +36,8 @@ async def main(settings: Settings) -> None:
             classes="c",
         ) as owned,
         asking(bus, "presence", settings.partitions) as ask,
-        probes.mounted(presence_api(db, ask, tokens, development=settings.development)),
+        telling(bus, probes, "presence", owned.name, lambda: {"partitions": len(owned)}),
+        probes.mounted(presence_api(db, bus, ask, tokens, development=settings.development)),
         probes.ready(
             {"nats": bus.check, "postgres": lambda: check(db), "partitions": owned.check, "tokens": tokens.missing}
         ),

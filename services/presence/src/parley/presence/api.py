@@ -10,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from parley.kit import cursors
 from parley.kit.ask import Ask
+from parley.kit.bus import Bus
 from parley.kit.identity import Identity
 from parley.kit.rest import Caller, Cursor, Limit, Page, Shape, Time, api, require
 from parley.kit.tokens import Tokens
 from parley.presence import queries
 from parley.presence.discovery import add_discovery
 from parley.presence.filters import BY_METADATA, Filters, filters
+from parley.presence.parts import add_parts
 from parley.protocol.clock import rfc3339
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import AnyCommand, PostToConnection, Remove
@@ -83,7 +85,7 @@ Wanted = Annotated[Filters, Depends(filters)]
 Order = Annotated[Literal["oldest", "newest"], Query(description="Which come first.")]
 
 
-def presence_api(db: AsyncEngine, ask: Ask, tokens: Tokens, *, development: bool) -> FastAPI:
+def presence_api(db: AsyncEngine, bus: Bus, ask: Ask, tokens: Tokens, *, development: bool) -> FastAPI:
     """Return the app."""
     app = api("Parley presence", tokens, development=development)
 
@@ -130,6 +132,7 @@ def presence_api(db: AsyncEngine, ask: Ask, tokens: Tokens, *, development: bool
         await _ask(ask, connection_id, lambda reply: Remove(app=backend.app, connection=connection_id, reply=reply))
 
     add_discovery(app, db)
+    add_parts(app, bus)
     return app
 
 

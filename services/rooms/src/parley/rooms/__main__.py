@@ -8,6 +8,7 @@ from parley.kit.db import check, check_schema, database
 from parley.kit.http import http
 from parley.kit.lifecycle import run, until_signalled
 from parley.kit.partitions import partitions
+from parley.kit.parts import telling
 from parley.kit.probes import Probes, announce
 from parley.kit.streams import Sizes
 from parley.kit.telemetry import telemetry
@@ -49,6 +50,7 @@ async def main(settings: Settings) -> None:
             asking(bus, "rooms", settings.partitions) as ask,
             asking(bus, "rooms", settings.partitions, patience=LONGEST_WAIT) as ask_patiently,
             answering(bus, db, settings.partitions),
+            telling(bus, probes, "rooms", owned.name, lambda: {"partitions": len(owned)}),
             probes.mounted(
                 beside(
                     rooms_api(db, ask, tokens, relay, development=settings.development),
