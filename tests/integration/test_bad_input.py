@@ -103,7 +103,7 @@ async def test_a_room_may_have_any_name_everywhere(world: Guests, room: str) -> 
         texts = [item["text"] for item in found.json()["items"]]
         return None if texts == [f"in {room}", "from the workshop"] else found.text
 
-    await eventually(unwritten, within=10)
+    await eventually(unwritten)
 
 
 async def test_a_room_name_of_10_kb_is_refused_in_both_dialects_and_over_rest(world: Guests) -> None:

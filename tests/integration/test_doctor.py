@@ -193,7 +193,7 @@ async def test_whose_gateway_was_killed_has_a_grace_and_no_ghost_remains(
         part = two.part("gateway", 0)
         return None if part["ready"] and part["pid"] != gateway["pid"] else "not back"
 
-    await eventually(back, within=20)
+    await eventually(back)
     during = await diagnose(10)
 
     async def forgotten() -> str | None:

@@ -32,7 +32,7 @@ async def test_the_python_snippet_prints_events_from_an_hour_ago_on(nats_url: st
         process = await asyncio.create_subprocess_exec(sys.executable, "-uc", code, stdout=asyncio.subprocess.PIPE)
         assert process.stdout
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 line = await process.stdout.readline()
         finally:
             process.kill()

@@ -282,7 +282,7 @@ async def test_a_connection_whose_gateway_was_killed_is_known_until_its_grace_is
         for replica in range(2):
             os.kill(production.part("gateway", replica)["pid"], signal.SIGKILL)
         await ana.close_code()
-        await eventually(lambda: None if production.part("gateway")["ready"] else "no gateway is back yet", within=30)
+        await eventually(lambda: None if production.part("gateway")["ready"] else "no gateway is back yet")
 
         headers = bearer(token(admin=True))
         answer = await world.rest.get(f"/shop/@connections/{quote(ana.id)}", headers=headers)

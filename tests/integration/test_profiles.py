@@ -55,7 +55,7 @@ async def rest(world: Guests, path: str, **query: Any) -> Any:
 async def told(parley: Instance, app: str, about: str, until: str) -> list[str]:
     """Return the types of an app's events that *about* occurs in, up to the first of the type *until*."""
     found: list[str] = []
-    async with asyncio.timeout(20), aclosing(events(parley.status()["nats"], app, since=timedelta(minutes=2))) as said:
+    async with asyncio.timeout(60), aclosing(events(parley.status()["nats"], app, since=timedelta(minutes=2))) as said:
         async for event in said:
             if about in event.raw.decode():
                 found.append(event.type)

@@ -119,14 +119,12 @@ class Crowd:
     async def says(self, seconds: float) -> None:
         """Wait until as much more was said, and answered, as in so many quiet seconds."""
         goal = self.said + seconds * PER_SECOND
-        await eventually(lambda: None if self.said >= goal else f"{self.said} of {goal} are said", within=20)
+        await eventually(lambda: None if self.said >= goal else f"{self.said} of {goal} are said")
 
     async def answered(self) -> None:
         """Wait until everything that was asked before is answered."""
         asked = [(client, ref) for client in self.clients for ref in client.waiting]
-        await eventually(
-            lambda: [f"{client.id} waits for {ref}" for client, ref in asked if ref in client.waiting][:5], within=30
-        )
+        await eventually(lambda: [f"{client.id} waits for {ref}" for client, ref in asked if ref in client.waiting][:5])
 
     def pauses(self) -> tuple[float, float]:
         """Return the longest silence and the longest wait for an answer since last asked."""
@@ -258,7 +256,7 @@ async def eventually_all_events(bus: Bus, clients: list[Client]) -> tuple[Event,
     """Read EVENTS to its end, which is where it stays: everything has been answered."""
     last = (await bus.js.stream_info(subjects.EVENTS)).state.last_seq
     events: list[Event] = []
-    async with reading(bus, subjects.EVENTS, [subjects.ALL_EVENTS], 1) as reader, asyncio.timeout(20):
+    async with reading(bus, subjects.EVENTS, [subjects.ALL_EVENTS], 1) as reader, asyncio.timeout(60):
         at = 0
         while at < last:
             for entry in await reader.next():
@@ -277,7 +275,7 @@ async def in_the_table(database_url: str, events: tuple[Event, ...]) -> tuple[Po
         return None if found >= wanted else f"history has {found} of {wanted}"
 
     try:
-        await eventually(behind, within=20)
+        await eventually(behind)
         rows = await connection.fetch("select room, epoch, position, id, connection_id, text from history.messages")
     finally:
         await connection.close()

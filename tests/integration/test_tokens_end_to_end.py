@@ -223,7 +223,7 @@ async def its_call(world: Guests) -> str:
         found = answer.json()["items"]
         return None if found else answer.text
 
-    await eventually(none, within=10)
+    await eventually(none)
     return str(found[0]["id"])
 
 

@@ -49,7 +49,7 @@ class Child:
 
     async def ended(self) -> int:
         """Return its exit code, once it has ended."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             code = await self.process.wait()
             await self._reading
         return code

@@ -45,7 +45,7 @@ class Cluster:
         await asyncio.gather(*(server.start() for server in self.servers))
         client = await nats.connect(self.servers[0].url)
         try:
-            await eventually(lambda: _has_leader(client), within=20)
+            await eventually(lambda: _has_leader(client))
         finally:
             await client.close()
 
@@ -66,7 +66,7 @@ class Cluster:
             found[:] = [server for server in self.servers if _name(server) == name]
             return None if found else f"{stream} has no leader"
 
-        await eventually(look, within=20)
+        await eventually(look)
         return found[0]
 
     async def mended(self, bus: Bus) -> None:
@@ -89,7 +89,7 @@ class Cluster:
             current = [peer for peer in others if peer.current and not peer.offline]
             return None if len(current) == SIZE - 1 else f"{stream} has {others}"
 
-        await eventually(look, within=20)
+        await eventually(look)
 
 
 def _name(server: Server) -> str:

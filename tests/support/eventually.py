@@ -11,7 +11,7 @@ Reason: TypeAlias = str | list[str] | bool | None
 
 
 async def eventually(
-    check: Callable[[], Reason | Awaitable[Reason]], within: float = 20, *, pause: float = PAUSE_SECONDS
+    check: Callable[[], Reason | Awaitable[Reason]], within: float = 60, *, pause: float = PAUSE_SECONDS
 ) -> None:
     """
     Return as soon as *check* has nothing to object to.

@@ -42,12 +42,12 @@ class Client:
         await self.socket.send(frame if isinstance(frame, str) else msgspec.json.encode(frame).decode())
 
     async def hear(self) -> Any:
-        text = await asyncio.wait_for(self.socket.recv(), 5)
+        text = await asyncio.wait_for(self.socket.recv(), 30)
         return msgspec.json.decode(text)
 
     async def code(self) -> int | None:
         """Return the code that it is closed with."""
-        await asyncio.wait_for(self.socket.wait_closed(), 5)
+        await asyncio.wait_for(self.socket.wait_closed(), 30)
         return self.socket.close_code
 
 
@@ -115,7 +115,7 @@ class Gate:
                 found += batch.events
         return found
 
-    async def logged(self, kind: type[AnyCommand], count: int = 1, within: float = 10) -> list[Any]:
+    async def logged(self, kind: type[AnyCommand], count: int = 1) -> list[Any]:
         """Wait until the log holds as many commands of a kind."""
         found: list[Any] = []
 
@@ -123,7 +123,7 @@ class Gate:
             found[:] = await self.commands(kind)
             return None if len(found) >= count else f"{len(found)} of {count}: {found}"
 
-        await eventually(look, within)
+        await eventually(look)
         return found
 
     async def unready(self) -> str | None:

@@ -59,7 +59,7 @@ class Replicas:
         child = Child(process, self._folder)
         self.children.append(child)
         self._fault_of[child] = fault
-        await eventually(lambda: None if child.said else f"not started: {child.errors}", within=15)
+        await eventually(lambda: None if child.said else f"not started: {child.errors}")
         return child
 
     def break_at(self, child: Child, fault: str) -> None:
@@ -74,7 +74,7 @@ class Replicas:
             found = [sum(owner == child.said[0] for owner in owners.values()) for child in self.children]
             return None if sorted(found) == sorted(counts) else f"they own {found}: {owners}"
 
-        await eventually(check, within=30)
+        await eventually(check)
 
     async def owners(self) -> dict[int, str]:
         """Return who owns which partition now."""
@@ -127,7 +127,7 @@ class Replicas:
             last = {partition: entries[-1].sequence for partition, entries in (await self.log()).items() if entries}
             return [f"{p} is at {cursors[p]}, not at {end}" for p, end in last.items() if cursors[p] < end]
 
-        await eventually(check, within=10)
+        await eventually(check)
 
     async def log(self) -> dict[int, list[Entry]]:
         """Return the whole log by partition."""
@@ -242,7 +242,7 @@ async def equals_an_undisturbed_run(replicas: Replicas) -> None:
 async def until_sent(replicas: Replicas, count: int) -> None:
     """Wait until so many more are sent."""
     goal = replicas.sent + count
-    await eventually(lambda: None if replicas.sent >= goal else f"{replicas.sent} of {goal} are sent", within=20)
+    await eventually(lambda: None if replicas.sent >= goal else f"{replicas.sent} of {goal} are sent")
 
 
 def _told(event: dict[str, Any]) -> tuple[str, tuple[int, int], Any]:

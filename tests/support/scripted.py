@@ -34,7 +34,7 @@ class Visit:
 
     async def hear(self) -> dict[str, Any]:
         """Return the next frame that the client sends."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self._heard.get()
 
     async def say(self, **frame: Any) -> None:
@@ -77,7 +77,7 @@ class Scripted:
 
     async def visit(self) -> Visit:
         """Return the next socket that comes."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self._visits.get()
 
     async def handle(self, socket: ServerConnection) -> None:

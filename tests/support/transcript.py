@@ -49,7 +49,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 20.0
 LONGER_SECONDS = 15.0
 SILENCE_SECONDS = 0.3
 """Long enough for a frame that should not come to come."""

@@ -32,7 +32,7 @@ async def tail(nats_url: str, *arguments: str, out: int = PIPE) -> AsyncIterator
         stderr=PIPE,
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield process
     finally:
         if process.returncode is None:

@@ -107,7 +107,7 @@ async def converse(url: str, room: str, trouble: Any) -> list[Talker]:
                 if (talker is not listener or how == "chat") and len(listener.heard[how, talker.id]) < talker.said
             ]
 
-        await eventually(missing, within=20)
+        await eventually(missing)
         assert [client.connection_id for client in clients] == [talker.id for talker in talkers]
         for talker in talkers:
             talker.end()
@@ -140,7 +140,7 @@ async def test_the_end_of_either_gateway_loses_doubles_and_reorders_nothing(
                 part = two.part("gateway", replica)
                 return None if part["ready"] and part["pid"] != pid else f"not back: {part['status']}"
 
-            await eventually(back, within=30)
+            await eventually(back)
         heard = talkers[0].said
         await eventually(lambda: None if talkers[0].said > heard + 5 else "nobody speaks any more", 20)
 

@@ -255,7 +255,7 @@ async def first_line(url: str, header: bytes) -> bytes:
     host, _, port = url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"POST /prod/@connections/%b HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % (ANA.encode(), header))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         line = await reader.readline()
     writer.close()
     return line

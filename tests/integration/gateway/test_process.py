@@ -97,7 +97,7 @@ async def test_a_killed_gateway_leaves_a_lease_that_ends_by_itself(child: Child,
         except nats.js.errors.NoKeysError:
             return False
 
-    await eventually(gone, within=10)
+    await eventually(gone)
     await connection.close()
 
 

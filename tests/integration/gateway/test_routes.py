@@ -223,7 +223,7 @@ class TestAnswers:
             client = await gate.workshop("/shop")
             await client.say('{"action":"mute"}')
             await client.say('{"action":"loud"}')
-            assert await asyncio.wait_for(client.socket.recv(), 5) == 'heard {"action":"loud"}'
+            assert await asyncio.wait_for(client.socket.recv(), 30) == 'heard {"action":"loud"}'
 
     @pytest.mark.parametrize(
         ("handler", "message"),
@@ -272,7 +272,7 @@ class TestAnswers:
             await functions.serve("do", lambda _: {"body": "from there"}, subject="shop.backend")
             client = await gate.workshop("/shop")
             await client.say({"action": "do"})
-            assert await asyncio.wait_for(client.socket.recv(), 5) == "from there"
+            assert await asyncio.wait_for(client.socket.recv(), 30) == "from there"
 
 
 ALLOW = {
@@ -375,7 +375,7 @@ async def test_http_integrations_are_posted_to(shop, http_function):
     async with shop({"$default": {"http": url, "response": True}}) as (gate, _):
         client = await gate.workshop("/shop")
         await client.say({"action": "x"})
-        assert await asyncio.wait_for(client.socket.recv(), 5) == "over http"
+        assert await asyncio.wait_for(client.socket.recv(), 30) == "over http"
         await client.say({"action": "fail"})
         assert (await client.hear())["message"] == "Internal server error"
         await client.say({"action": "much"})
@@ -535,9 +535,9 @@ class TestStrict:
             await functions.serve("$default", lambda event: {"body": f"{len(event['body']):,} bytes"})
             client = await gate.workshop("/shop")
             await client.say("x" * 32_768)
-            assert await asyncio.wait_for(client.socket.recv(), 10) == "32,768 bytes"
+            assert await asyncio.wait_for(client.socket.recv(), 30) == "32,768 bytes"
             await client.socket.send(["x" * 32_768] * 4)
-            assert await asyncio.wait_for(client.socket.recv(), 10) == "131,072 bytes"
+            assert await asyncio.wait_for(client.socket.recv(), 30) == "131,072 bytes"
 
             await client.say("x" * 32_769)
             assert await client.code() == 1009
@@ -569,4 +569,4 @@ class TestStrict:
             await functions.serve("$default", lambda event: {"body": f"{len(event['body']):,} bytes"})
             client = await gate.workshop(f"/shop?q={'x' * 3000}&q={'y' * 3000}")
             await client.say("x" * 131_072)
-            assert await asyncio.wait_for(client.socket.recv(), 10) == "131,072 bytes"
+            assert await asyncio.wait_for(client.socket.recv(), 30) == "131,072 bytes"

@@ -131,7 +131,7 @@ async def test_a_paused_postgresql_is_a_red_probe_and_no_hanging_one(own_postgre
         for process in family:
             process.suspend()
 
-        paused = await client.get("/readyz", timeout=4)
+        paused = await client.get("/readyz", timeout=20)
         for process in family:
             process.resume()
 

@@ -170,7 +170,7 @@ class TestThreeNodes(OwnershipContract):
         async with partitions(
             bus, db, service="ledger", count=ledger.COUNT, store=ledger.store, tables=ledger.tables
         ) as owned:
-            await eventually(owned.check, within=10)
+            await eventually(owned.check)
             await loses_its_leader(subjects.DELIVERIES, "parley.out.", cluster, replicas)
             await cluster.mended(bus)
             await loses_its_leader(subjects.EVENTS, "parley.events.", cluster, replicas)

@@ -59,7 +59,7 @@ async def owning(bus: Bus, db: AsyncEngine, readers: tuple[str, ...] = ("ledger"
     async with partitions(
         bus, db, service="ledger", count=ledger.COUNT, store=ledger.store, tables=ledger.tables, readers=readers
     ) as owned:
-        await eventually(owned.check, within=10)
+        await eventually(owned.check)
         yield owned
 
 
@@ -133,7 +133,7 @@ async def test_the_owner_goes_on_while_postgres_is_away(bus: Bus, own_postgres: 
 
             await own_postgres.start()
             await put(writer, 1, post("room", "ana", "2"))
-            await eventually(owned.check, within=10)
+            await eventually(owned.check)
 
             await eventually(lambda: written(db, 2))
 
@@ -154,7 +154,7 @@ async def test_the_owner_goes_on_while_postgres_hangs(
                     await asyncio.sleep(1)  # a timeout of a statement
                 await eventually(lambda: None if notes(owned, 1).get("room") == 3 else "not reduced")
                 await eventually(lambda: None if owned.check() else "still says that PostgreSQL is there")
-            await eventually(owned.check, within=15)
+            await eventually(owned.check)
             await eventually(lambda: written(db, 3))
             assert len(owned) == ledger.COUNT
 
@@ -181,7 +181,7 @@ async def test_an_owner_stops_reading_when_too_much_is_unsaved(
             stored = notes(owned, 1)["room"]
 
             await own_postgres.start()
-            await eventually(lambda: None if notes(owned, 1)["room"] > stored else "does not go on", within=10)
+            await eventually(lambda: None if notes(owned, 1)["room"] > stored else "does not go on")
 
 
 async def test_an_owner_that_has_not_heard_for_long_that_it_is_one_says_nothing(
@@ -250,7 +250,7 @@ async def test_an_owner_that_slept_while_the_log_was_purged_says_nothing(
             await eventually(lambda: None if any("purged" in one["event"] for one in logged) else "it has not noticed")
             assert await has_said(1) is None
 
-        await eventually(lambda: has_said(2), within=10)  # by whoever owns it next
+        await eventually(lambda: has_said(2))  # by whoever owns it next
 
 
 async def test_a_stream_that_is_full_holds_an_owner_up_and_does_not_end_it(
@@ -287,7 +287,7 @@ async def test_what_a_room_says_is_stored_in_order_though_some_of_it_is_lost_on_
     monkeypatch.setattr(bus.client, "publish", lossy)
     async with owning(bus, db):
         await asyncio.gather(*(put(writer, 1, post("room", "ana", str(number))) for number in range(2, 20, 2)))
-        await eventually(lambda: written(db, 9), within=10)
+        await eventually(lambda: written(db, 9))
     entries = await Replicas(bus, db, "", "", Path()).read(subjects.EVENTS, subjects.ALL_EVENTS)
 
     assert lost
@@ -304,7 +304,7 @@ async def test_a_partition_that_another_has_taken_is_forgotten(bus: Bus, db: Asy
 
         await put(writer, 1, post("room", "ana", "1"))
         await eventually(lambda: None if 1 not in owned else "still owned")
-        await eventually(owned.check, within=10)
+        await eventually(owned.check)
         await eventually(lambda: None if notes(owned, 1).get("room") == 1 else "not reduced by the next")
 
         async with db.connect() as connection:
@@ -356,7 +356,7 @@ async def test_what_a_wiped_nats_left_behind_is_closed_once(
         await eventually(lambda: written(db, 1))
 
         await wipe(nats_server)
-        await eventually(lambda: None if "closed at" in notes(owned, 1) else "not closed", within=10)
+        await eventually(lambda: None if "closed at" in notes(owned, 1) else "not closed")
         await put(writer, 1, post("room", "ana", "1"))
         await eventually(lambda: None if notes(owned, 1).get("room") == 2 else "not reduced")
         replicas = Replicas(bus, db, "", "", Path())
@@ -399,7 +399,7 @@ async def test_a_gateway_without_a_lease_is_lost_and_may_come_back(bus: Bus, db:
     async with owning(bus, db) as owned:
         began = loop.time()
         await put(writer, 1, post("room", "ana", "note watch gone"))
-        await eventually(lambda: None if "lost gone" in notes(owned, 1) else "not lost", within=10)
+        await eventually(lambda: None if "lost gone" in notes(owned, 1) else "not lost")
         assert loop.time() - began > 3
 
         await leases.put("gone", b"")
@@ -427,7 +427,7 @@ async def test_the_log_is_purged_behind_its_slowest_reader(
                 return "not said"
             return None
 
-        await eventually(said, within=10)
+        await eventually(said)
         assert await first() == 1
 
         created = await bus.created(subjects.INGRESS)
@@ -500,8 +500,8 @@ async def test_rows_are_loaded_only_as_they_were_at_the_claim(bus: Bus, db: Asyn
     async with partitions(
         bus, db, service="ledger", count=ledger.COUNT, store=store, tables=ledger.tables, readers=("ledger",)
     ) as owned:
-        await eventually(lambda: None if store.looks == 2 else f"looked {store.looks} times", within=15)
-        await eventually(owned.check, within=10)
+        await eventually(lambda: None if store.looks == 2 else f"looked {store.looks} times")
+        await eventually(owned.check)
 
     async with db.connect() as connection:
         table = ledger.tables.partitions

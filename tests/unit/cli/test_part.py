@@ -78,7 +78,7 @@ async def test_a_part_is_started_again_ever_more_slowly_unless_it_ran_calmly(
     def found() -> list[str]:
         return [words.split()[-5] for words in said if "starts again" in words]
 
-    await eventually(lambda: None if len(found()) >= len(delays) else f"only {said}", within=10)
+    await eventually(lambda: None if len(found()) >= len(delays) else f"only {said}")
 
     living.cancel()
     assert found()[: len(delays)] == delays
