@@ -12,7 +12,20 @@ from parley.protocol import subjects
 from parley.protocol.clock import rfc3339
 from parley.protocol.commands import Reason
 from parley.protocol.envelope import CloudEvent
-from parley.protocol.events import KINDS, CallEnded, CallStarted, Data, MessagePosted, Participant, RoomCreated
+from parley.protocol.events import (
+    KINDS,
+    CallEnded,
+    CallQuality,
+    CallStarted,
+    Data,
+    MessagePosted,
+    NegotiationAnswered,
+    NegotiationFailed,
+    NegotiationOffered,
+    Participant,
+    RoomCreated,
+)
+from parley.protocol.requests import PeerQuality
 
 NOON = 1_750_000_000_000
 """A time to begin at, in milliseconds."""
@@ -50,7 +63,7 @@ class Room:
         )
         return self._event(posted, traceparent)
 
-    def calls(self, id_: str, *people: str) -> Message:
+    def calls(self, id_: str, *people: str, traceparent: str | None = None) -> Message:
         return self._event(
             CallStarted(
                 app=self.app,
@@ -58,7 +71,8 @@ class Room:
                 epoch=self.epoch,
                 call_id=id_,
                 participants=[Participant(f"c-{who}", who, rfc3339(self.now)) for who in people],
-            )
+            ),
+            traceparent,
         )
 
     def hangs_up(self, id_: str, *people: str, began: int, reason: Reason = "left") -> Message:
@@ -72,6 +86,32 @@ class Room:
                 duration_ms=self.now - began,
                 reason=reason,
                 participants=[Participant(f"c-{who}", who, rfc3339(began), rfc3339(self.now)) for who in people],
+            )
+        )
+
+    def offers(self, sender: str, to: str | None, *, direct: bool = False) -> Message:
+        return self._event(NegotiationOffered(**self._step(sender, to, direct)))
+
+    def answers(self, sender: str, to: str | None, *, direct: bool = False) -> Message:
+        return self._event(NegotiationAnswered(**self._step(sender, to, direct)))
+
+    def fails(self, sender: str, to: str | None, *, direct: bool = False) -> Message:
+        return self._event(NegotiationFailed(**self._step(sender, to, direct)))
+
+    def _step(self, sender: str, to: str | None, direct: bool) -> dict[str, Any]:
+        room = None if direct else self.name
+        return {"app": self.app, "room": room, "connection_id": f"c-{sender}", "to": f"c-{to}" if to else None}
+
+    def reports(self, sender: str, call: str | None, *peers: PeerQuality) -> Message:
+        return self._event(
+            CallQuality(
+                app=self.app,
+                room=self.name,
+                epoch=self.epoch,
+                call_id=call,
+                connection_id=f"c-{sender}",
+                user_id=sender,
+                peers=peers,
             )
         )
 

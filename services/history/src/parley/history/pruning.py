@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -19,10 +20,10 @@ PORTION: Final = 5000
 """Rows that one statement deletes."""
 
 _OLD: Final = {
-    "reports": "time < now() - cast(:detail as interval)",
-    "steps": "time < now() - cast(:detail as interval)",
-    "activity": "grain = 60 and time < now() - cast(:detail as interval)",
-    "activity by the second": "grain = 1 and time < now() - cast(:seconds as interval)",
+    "reports": "time < :detail",
+    "steps": "time < :detail",
+    "activity": "grain = 60 and time < :detail",
+    "activity by the second": "grain = 1 and time < :second",
 }
 
 _log = structlog.get_logger("parley.history")
@@ -30,17 +31,18 @@ _log = structlog.get_logger("parley.history")
 
 async def prune(database: AsyncEngine, detail_days: float) -> int:
     """Delete what is older than it is kept, and return how many rows that was."""
-    given = {"detail": f"{detail_days * 86400} seconds", "seconds": f"{SECONDS_KEPT} milliseconds"}
+    now = datetime.now(UTC)
+    limits = {"detail": now - timedelta(days=detail_days), "second": now - timedelta(milliseconds=SECONDS_KEPT)}
     gone = 0
     for what, old in _OLD.items():
-        table = f"history.{what.split()[0]}"
+        table, limit = f"history.{what.split()[0]}", old.rpartition(":")[2]
         statement = sa.text(
             f"delete from {table} where ctid = any(array(select ctid from {table} where {old} limit {PORTION}))"  # noqa: S608 - our own words
         )
         deleted = PORTION
         while deleted == PORTION:
             async with database.begin() as db:
-                deleted = (await db.execute(statement, {k: v for k, v in given.items() if f":{k}" in old})).rowcount
+                deleted = (await db.execute(statement, {limit: limits[limit]})).rowcount
             gone += deleted
     return gone
 

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from parley.history import store
 from parley.history.activity import Arrived, Happened
-from parley.history.inbox import Inbox
+from parley.history.inbox import Inbox, number
 from parley.history.records import CallRecord, Epoch, Message, Quality, Record, Step, Unreadable, read
 from parley.kit import telemetry
 from parley.kit.lifecycle import background
@@ -109,9 +109,7 @@ class Recorder:
     async def _write(self, entries: Sequence[Entry]) -> None:
         """Write them all; or all but those whose rows are wrong."""
         records = [entry.record for entry in entries if entry.record is not None]
-        arrived = Arrived(
-            self._inbox.stream, [(entry.message.metadata.sequence.stream, entry.happened) for entry in entries]
-        )
+        arrived = Arrived(self._inbox.stream, [(number(entry.message), entry.happened) for entry in entries])
         try:
             await self._patiently(lambda db: store.write(db, records, arrived))
         except DBAPIError as error:

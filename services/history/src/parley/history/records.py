@@ -154,12 +154,6 @@ class _Kept(Struct, frozen=True):
     time: str | msgspec.UnsetType = UNSET
 
 
-class _Whose(Struct, frozen=True):
-    """As much of an event's data as counting it takes."""
-
-    app: str
-
-
 _ENVELOPE: Final = msgspec.json.Decoder(_Kept)
 _DATA: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
     "message.posted": msgspec.json.Decoder(MessagePosted),
@@ -171,7 +165,8 @@ _DATA: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
     "negotiation.failed": msgspec.json.Decoder(NegotiationFailed),
     "room.created": msgspec.json.Decoder(RoomCreated),
 }
-_WHOSE: Final = msgspec.json.Decoder(_Whose)
+_ANY: Final = msgspec.json.Decoder(Data)
+"""As much of an event's data as counting it takes."""
 
 
 class Read(Struct, frozen=True):
@@ -188,17 +183,17 @@ def read(payload: bytes) -> Read:
     """Return what to keep of the event in *payload*, or raise Unreadable."""
     try:
         envelope = _ENVELOPE.decode(payload)
-        decoder = _DATA.get(envelope.type)
         counter = COUNTED.get(envelope.type)
+        decoder = _DATA.get(envelope.type) or (_ANY if counter else None)
         traceparent = None if envelope.traceparent is UNSET else envelope.traceparent
-        if decoder is None and counter is None:
+        if decoder is None:
             return Read(None, None, traceparent)
         if envelope.time is UNSET:
             raise Unreadable("the event names no time")
         time = milliseconds(envelope.time)
-        happened = Happened(_WHOSE.decode(envelope.data).app, counter, time) if counter else None
-        record = _record(decoder.decode(envelope.data), envelope) if decoder else None
-        return Read(record, happened, traceparent)
+        data = decoder.decode(envelope.data)
+        happened = Happened(data.app, counter, time) if counter else None
+        return Read(_record(data, envelope), happened, traceparent)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         raise Unreadable(str(error)) from error
 

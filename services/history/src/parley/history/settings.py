@@ -19,7 +19,7 @@ class Settings(Stateful, frozen=True, kw_only=True):
     trace_url: Annotated[str, described("an address that holds {traceId}", r"^(https?://\S*\{traceId\}\S*)?$")] = ""
     """Where a trace can be looked at, such as `https://traces.example.org/trace/{traceId}`: `GET /v1/calls/{callId}`
     says it of a call. Empty: nowhere."""
-    detail_days: Annotated[float, Meta(gt=0)] = 30
+    detail_days: Annotated[float, Meta(gt=0, le=36_500)] = 30
     """Days for which quality reports, negotiation steps and activity by the minute are kept. Chat and calls stay."""
     viewers: Annotated[int, Meta(ge=0, le=10_000)] = 100
     """Streams of events (`/v1/events`) that one replica serves at a time."""

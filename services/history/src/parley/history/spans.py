@@ -68,4 +68,8 @@ def span(since: int | None, until: int | None, step: str, now: int) -> Span:
             ErrorCode.BAD_REQUEST,
             f"That are {(end - begin) // length:,} steps of a {step}, and {MAX_STEPS:,} is the most: {advice}.",
         )
+    try:
+        moment(begin), moment(end)
+    except OverflowError:
+        raise Refusal(ErrorCode.BAD_REQUEST, "That span leaves the years 1 to 9999: ask for less.") from None
     return Span(begin, end, length)

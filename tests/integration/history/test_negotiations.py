@@ -1,0 +1,162 @@
+"""How a call came about: its negotiation steps, its setup time, its trace, and what its members report of it."""
+
+import itertools
+from typing import Any
+
+import httpx
+from support.history import Replica
+from support.said import NOON, Room, publish
+
+from parley.history.api import history_api
+from parley.kit.bus import Bus, Message
+from parley.kit.tokens import Tokens
+from parley.protocol.requests import PeerQuality
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+KEPT, UNKEPT = (f"00-{TRACE}-00f067aa0ba902b7-{flags}" for flags in ("01", "00"))
+
+
+def steps(call: Any) -> list[tuple[str, str, str | None]]:
+    return [(step["type"], step["from"].removeprefix("c-"), step["to"] and step["to"][2:]) for step in call["steps"]]
+
+
+async def test_a_call_tells_how_it_was_negotiated(history: Replica, bus: Bus) -> None:
+    """In its room by those who took part, directly only between them, from a minute before on."""
+    room, other = Room(now=NOON - 61_000), Room("r2", now=NOON - 900)
+    said = [room.offers("ana", "bob")]  # too early
+    said += [other.offers("ana", "bob"), other.offers("ana", "eve", direct=True)]  # elsewhere, and to somebody else
+    room.now = NOON - 700
+    said += [room.offers("ana", "bob", direct=True), room.fails("ana", "bob"), room.offers("bob", None)]
+    said += [room.offers("eve", "zoe")]
+    room.now = NOON
+    said += [room.answers("ana", "bob"), room.calls("call", "ana", "bob", traceparent=KEPT)]
+    room.now = NOON + 2000
+    said += [room.offers("cid", "ana")]
+    room.now = NOON + 4000
+    said += [room.hangs_up("call", "ana", "bob", "cid", began=NOON + 1), room.offers("ana", "bob")]
+    await publish(bus, *said)
+    await history.acknowledged()
+
+    call = await history.get("/v1/calls/call")
+
+    assert steps(call) == [
+        ("offered", "ana", "bob"),
+        ("failed", "ana", "bob"),
+        ("offered", "bob", None),
+        ("answered", "ana", "bob"),
+        ("offered", "cid", "ana"),
+    ]
+    assert (call["steps"][0]["time"], call["setupMs"]) == ("2025-06-15T15:06:39.300Z", 701)
+    assert (call["traceId"], call["traceUrl"]) == (TRACE, None)
+    [listed] = (await history.get("/v1/calls"))["items"]
+    assert listed == {name: value for name, value in call.items() if name not in ("steps", "traceUrl")}
+
+
+async def test_a_trace_that_was_not_kept_is_none_and_one_that_was_has_an_address(history: Replica, bus: Bus) -> None:
+    await publish(
+        bus, Room().calls("kept", "a", "b", traceparent=KEPT), Room().calls("not", "a", "b", traceparent=UNKEPT)
+    )
+    await history.has("calls", 2)
+    app = history_api(
+        history.db,
+        Tokens(development=True),
+        development=True,
+        trace_url="https://traces.example.org/{traceId}?app=parley",
+    )
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://history") as rest:
+        urls = [(await rest.get(f"/v1/calls/{id_}")).json()["traceUrl"] for id_ in ("kept", "not")]
+
+    assert urls == [f"https://traces.example.org/{TRACE}?app=parley", None]
+
+
+async def test_the_offers_of_the_call_before_are_not_those_of_the_next(history: Replica, bus: Bus) -> None:
+    room = Room()
+    said = [room.offers("ana", "bob"), room.answers("bob", "ana"), room.calls("one", "ana", "bob")]
+    said += [room.hangs_up("one", "ana", "bob", began=NOON + 2)]
+    room.now += 5000
+    said += [room.offers("ana", "bob"), room.answers("bob", "ana"), room.calls("two", "ana", "bob")]
+    await publish(bus, *said)
+    await history.acknowledged()
+
+    calls = [await history.get(f"/v1/calls/{id_}") for id_ in ("one", "two")]
+
+    assert [(call["setupMs"], len(call["steps"])) for call in calls] == [(2, 2), (2, 2)]
+
+
+async def test_whatever_the_order_in_which_events_come_a_call_is_the_same(history: Replica, bus: Bus) -> None:
+    """Each batch of its own, as replicas may be given them; and everything once more at the end."""
+    expected = []
+    for number, order in enumerate(itertools.permutations(range(4))):
+        room = Room(f"room-{number}")
+        said = [room.offers("ana", "bob"), room.answers("bob", "ana")]
+        said += [room.calls(f"call-{number}", "ana", "bob", traceparent=KEPT)]
+        said += [room.hangs_up(f"call-{number}", "ana", "bob", began=NOON + 2)]
+        for at in order:
+            await publish(bus, said[at])
+        await publish(bus, *(Message(each.subject, each.payload, f"again-{each.id}") for each in said))
+        expected.append((f"call-{number}", 2, TRACE, 2, 1))
+    await history.acknowledged()
+
+    calls = [await history.get(f"/v1/calls/{id_}") for id_, *_ in expected]
+
+    assert [
+        (call["id"], call["setupMs"], call["traceId"], len(call["steps"]), call["durationMs"]) for call in calls
+    ] == expected
+
+
+def id_of(who: str) -> str:
+    """Return a connection id as a report must have it."""
+    return f"{who:.<15}=".replace(".", "-")
+
+
+def path(peer: str, **known: Any) -> PeerQuality:
+    counts = {"bytes_sent": 1, "bytes_received": 2, "packets_received": 3, "packets_lost": 4}
+    return PeerQuality(**{"connection_id": peer, "state": "connected", **counts, **known})
+
+
+async def test_a_call_has_what_its_members_report_of_it(history: Replica, bus: Bus) -> None:
+    """Oldest first, in pages, each once, however often it comes; without a call it is nobody's."""
+    room = Room()
+    whole = path(id_of("bob"), jitter_ms=1.5, round_trip_ms=12.5, local_candidate="host", remote_candidate="relay")
+    said = [
+        room.calls("call", "ana", "bob"),
+        room.reports("ana", "call", whole, path(id_of("cid"), first_media_ms=480.0)),
+    ]
+    said += [
+        room.reports("bob", "call", path(id_of("ana"), state="failed")),
+        room.reports("bob", None, path(id_of("ana"))),
+    ]
+    await publish(bus, *said)
+    await publish(bus, *(Message(each.subject, each.payload, f"again-{each.id}") for each in said))
+    await history.acknowledged()
+
+    reports: list[Any] = []
+    cursor: dict[str, Any] = {}
+    while not reports or cursor["cursor"]:
+        page = await history.get("/v1/calls/call/quality", limit=1, **cursor)
+        reports += page["items"]
+        cursor = {"cursor": page["next"]}
+
+    assert [(each["connectionId"], each["peer"], each["state"]) for each in reports] == [
+        ("c-ana", id_of("bob"), "connected"),
+        ("c-ana", id_of("cid"), "connected"),
+        ("c-bob", id_of("ana"), "failed"),
+    ]
+    assert reports[0] == {
+        "time": "2025-06-15T15:06:40.001Z",
+        "connectionId": "c-ana",
+        "peer": id_of("bob"),
+        "state": "connected",
+        "bytesSent": 1,
+        "bytesReceived": 2,
+        "packetsReceived": 3,
+        "packetsLost": 4,
+        "jitterMs": 1.5,
+        "roundTripMs": 12.5,
+        "localCandidate": "host",
+        "remoteCandidate": "relay",
+        "setupMs": None,
+        "firstMediaMs": None,
+    }
+    assert (await history.get("/v1/calls/nothing/quality", 404))["code"] == "not_found"
