@@ -20,9 +20,11 @@ import { Reports } from "./reports.js";
 import { type JoinOptions, join, type Room } from "./room.js";
 import { Chronicle, type Summary } from "./summary.js";
 
+/** What happens in a call. */
 export interface CallEvents {
   /** A peer came, or its media, its state or what it says of itself is another. */
   peer: Peer;
+  /** A peer is gone, or does not take part any more. */
   gone: Peer;
   /** What is sent from here is another: muted, another device, the screen, taking part or not. */
   local: undefined;
@@ -34,6 +36,7 @@ export interface CallEvents {
   trouble: { readonly connectionId: string; readonly error: unknown };
 }
 
+/** How to take part in a call. */
 export interface CallOptions extends JoinOptions {
   /** Camera and microphone, one of them, or nothing yet. */
   readonly stream?: MediaStream;
@@ -50,7 +53,7 @@ export interface CallOptions extends JoinOptions {
 /** If somebody who is willing has not offered by then, we do. */
 const PATIENCE_MS = 2000;
 
-/** Join a room, and call everybody in it who is willing. */
+/** Join a room, and call everybody in it who is willing. Rejects as `join` does. */
 export async function joinCall(
   connection: Connection,
   name: string,
@@ -86,7 +89,9 @@ interface Parts extends Pick<CallOptions, "reports" | "whom"> {
   readonly early: readonly Signal[];
 }
 
+/** A call with everybody in a room who is willing. Made by `joinCall`. */
 export class Call extends Emitter<CallEvents> {
+  /** The room that it is in: members, chat, invitations. */
   readonly room: Room;
   readonly #outgoing: Outgoing;
   readonly #participation: Participation;
@@ -101,7 +106,7 @@ export class Call extends Emitter<CallEvents> {
   readonly #stops: (() => void)[];
   #stopWatchingScreen: (() => void) | undefined;
 
-  /** Use `joinCall`. */
+  /** @internal */
   constructor(
     room: Room,
     { outgoing, participation, iceServers, early, reports = true, whom = () => true }: Parts,
@@ -135,10 +140,12 @@ export class Call extends Emitter<CallEvents> {
     return this.#outgoing.local;
   }
 
+  /** Those with whom one is in the call, by connection id. */
   get peers(): ReadonlyMap<string, Peer> {
     return this.#peers;
   }
 
+  /** Whether one is in the call: calls others, and answers them. */
   get takesPart(): boolean {
     return this.#participation.takesPart;
   }
@@ -148,6 +155,7 @@ export class Call extends Emitter<CallEvents> {
     return { audio: this.#outgoing.muted("audio"), video: this.#outgoing.muted("video") };
   }
 
+  /** Whether the others see a screen in place of the camera. */
   get sharing(): boolean {
     return this.#outgoing.screen !== undefined;
   }
@@ -186,6 +194,7 @@ export class Call extends Emitter<CallEvents> {
     await this.#sendAnew(kind);
   }
 
+  /** Send it again, and tell the others. */
   async unmute(kind: Kind): Promise<void> {
     this.#outgoing.mute(kind, false);
     await this.#sendAnew(kind);

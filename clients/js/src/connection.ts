@@ -30,6 +30,7 @@ import { Requests, refused } from "./requests.js";
 import type { Room } from "./room.js";
 import { Token, type TokenSource } from "./token.js";
 
+/** Where to connect to, and as whom. */
 export interface ConnectOptions {
   /** The front door: `https://` or `wss://` (`http://` and `ws://` in development). */
   readonly url: string | URL;
@@ -44,13 +45,16 @@ export interface ConnectOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** Where there is no global one, such as Node 20: npm's `ws`. */
   readonly WebSocket?: WebSocketConstructor;
+  /** How long to wait between attempts; from a quarter of a second up to 15 seconds unless it says otherwise. */
   readonly backoff?: Backoff;
 }
 
 /** `connecting` is the first attempt, `reconnecting` every other; `closed` is for good. */
 export type ConnectionState = "connecting" | "open" | "reconnecting" | "closed";
 
+/** What happens to a connection, and what it hears. */
 export interface ConnectionEvents {
+  /** It is in another state. */
   state: ConnectionState;
   /** It came back under a new id: rooms have to be joined again, which `Room` does by itself. */
   renewed: { readonly connectionId: string };
@@ -60,12 +64,13 @@ export interface ConnectionEvents {
   signal: Signal;
   /** Somebody asks this client into a call. */
   invitation: Invitation;
-  /** What concerns a room. `Room` listens to it. */
+  /** What concerns a room, as it comes. `Room` listens to it and keeps the order; listen there. */
   room: RoomFrame;
   /** A backend speaks to this connection alone. */
   message: Message;
   /** An error that belongs to no request, such as a token that could not be had. */
   refused: Error;
+  /** The server wants its clients to go elsewhere, as before a rollout. It happens by itself. */
   goAway: GoAway;
   /** The server can't do all of its work for a while, or can again; `connection.degraded` is the last word. */
   degraded: Degraded;
@@ -75,11 +80,19 @@ const PROTOCOL = "parley.v1";
 const BACKLOG = 1000;
 const RESERVED = ["app", "token", "resume", "n", "attempt"];
 
-/** Connect to a Parley server. Requests may be made at once; they wait until it is open. */
+/**
+ * Connect to a Parley server. Requests may be made at once; they wait until it is open.
+ *
+ * Throws a `TypeError` if a name in `metadata` is a word of the protocol, or if there is no `WebSocket`.
+ */
 export function connect(options: ConnectOptions): Connection {
   return new Connection(options);
 }
 
+/**
+ * A connection that comes back: after a lost network, a killed gateway or a night's sleep, as the same one wherever
+ * the server still knows it, and then nothing is lost. Made by `connect`.
+ */
 export class Connection extends Emitter<ConnectionEvents> {
   readonly #url: URL;
   readonly #options: ConnectOptions;
@@ -110,6 +123,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #degraded: Degraded | undefined;
   #end: ClosedError | undefined;
 
+  /** @internal */
   constructor(options: ConnectOptions) {
     super();
     const name = RESERVED.find((reserved) => options.metadata && reserved in options.metadata);
@@ -133,6 +147,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     void this.#dial();
   }
 
+  /** Whether requests are answered now (`open`), later, or never again (`closed`). */
   get state(): ConnectionState {
     return this.#state;
   }
@@ -142,6 +157,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#welcome?.connectionId;
   }
 
+  /** The app that it speaks in; known for sure once it is open. */
   get app(): string | undefined {
     return this.#welcome?.app ?? this.#options.app;
   }
@@ -172,7 +188,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     return typeof connectionId === "string" && this.#identities.has(connectionId);
   }
 
-  /** Resolves when it is open; rejects when it is closed for good. */
+  /** Resolves when it is open; rejects with a `ClosedError` when it is closed for good. */
   async opened(): Promise<this> {
     while (this.#state !== "open") {
       if (this.#end) throw this.#end;
@@ -186,7 +202,14 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this;
   }
 
-  /** Ask the server, and resolve with its answer. Survives a resume; is given up with an error otherwise. */
+  /**
+   * Ask the server for one of the protocol's actions, and resolve with its answer. For those that the layers above
+   * have no word for.
+   *
+   * It survives a resume. Rejects with a `RefusedError` if the server says no, with an `InterruptedError` if the
+   * connection came back as a new one before the answer and the request can't be repeated safely, with a
+   * `ClosedError` if it is over, and with a `ParleyError` of code `backlog_full` while 1,000 others wait.
+   */
   request<R extends Request>(request: R): Promise<Answers[R["action"]]> {
     if (this.#end) return Promise.reject(this.#end);
     const { text, answer } = this.#requests.add(request);
@@ -194,7 +217,11 @@ export class Connection extends Emitter<ConnectionEvents> {
     return answer;
   }
 
-  /** Say something to one connection of the same app. */
+  /**
+   * Say something to one connection of the same app: any JSON. Needs the grant `direct`.
+   *
+   * Rejects with a `RefusedError` of code `gone` or `not_found` if there is no such connection.
+   */
   async signal(to: string, data: unknown): Promise<void> {
     await this.request({ action: "signal", to, data });
   }
@@ -216,7 +243,11 @@ export class Connection extends Emitter<ConnectionEvents> {
     }
   }
 
-  /** Ask the REST interface behind the same front door, as the same client. */
+  /**
+   * Ask the REST interface behind the same front door, as the same client: its app and token go along.
+   *
+   * Resolves with whatever is answered, refusals too; rejects as `fetch` does, and as the source of the token does.
+   */
   async http(path: string, signal?: AbortSignal): Promise<Response> {
     const url = new URL(path, this.#url);
     url.protocol = secure(this.#url) ? "https:" : "http:";
@@ -226,7 +257,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     return fetch(url, signal ? { headers, signal } : { headers });
   }
 
-  /** Leave for good: the others are told at once. */
+  /** Leave for good: the others are told at once. What waits for an answer rejects with a `ClosedError`. */
   close(): void {
     this.#finish(new ClosedError(1000, "This connection was closed by its own side."));
   }

@@ -1,4 +1,4 @@
-/** Listeners by event name. A listener that throws harms nobody else. */
+/** What has events. A listener that throws harms nobody else: it is reported where uncaught errors are. */
 export class Emitter<Events> {
   readonly #listeners = new Map<keyof Events, Set<(value: never) => void>>();
 

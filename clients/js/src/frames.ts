@@ -5,7 +5,10 @@
  * protocol's reference page.
  */
 
-/** How willing a member is. A client sets the middle three; the others are the server's to say. */
+/**
+ * How willing a member is to take part in a call. A client says `available`, `busy` or `away`, or goes back to
+ * `online`, which says nothing and is so from the start; the server says `inCall` while a call lasts.
+ */
 export type Availability = "online" | "available" | "busy" | "away" | "inCall";
 
 /** What a connection says about itself to the others. */
@@ -13,15 +16,19 @@ export type Metadata = Readonly<Record<string, unknown>>;
 
 /** A place in a room's stream; `epoch` changes when the stream was started over. */
 export interface Place {
+  /** Which incarnation of the room: an empty one ends, and begins anew with the next member. */
   readonly epoch: string;
+  /** Counts joins, leaves and chat, each by one, from 1. */
   readonly position: number;
 }
 
 /** A member as this client sees it. */
 export interface Member {
   readonly connectionId: string;
+  /** The subject of its token; in development what it says itself, if it says anything. */
   readonly userId: string | null;
   readonly deviceId: string | null;
+  /** What it says about itself. From a stranger: show it as text. */
   readonly metadata: Metadata;
   readonly availability: Availability;
   /** This client's own role towards the member: whoever came later is polite. */
@@ -71,6 +78,7 @@ export interface Welcome {
   readonly time: string;
 }
 
+/** Somebody has become a member. */
 export interface MemberJoined {
   readonly type: "member.joined";
   readonly room: string;
@@ -78,6 +86,7 @@ export interface MemberJoined {
   readonly member: Member;
 }
 
+/** Somebody is no member any more. */
 export interface MemberLeft {
   readonly type: "member.left";
   readonly room: string;
@@ -86,6 +95,7 @@ export interface MemberLeft {
   readonly reason: LeaveReason;
 }
 
+/** A member says something else about itself. It has no position: only the latest counts. */
 export interface MemberChanged {
   readonly type: "member.changed";
   readonly room: string;
@@ -94,19 +104,26 @@ export interface MemberChanged {
   readonly metadata: Metadata;
 }
 
+/** What somebody said in a room, for good. */
 export interface Chat {
   readonly type: "chat";
   readonly room: string;
+  /** Where it stands in the room's stream. */
   readonly position: number;
+  /** The sender's own; unique per sender only. */
   readonly id: string;
-  /** `null` when a backend speaks. */
+  /** The connection that said it; `null` when a backend speaks. */
   readonly from: string | null;
   readonly userId: string | null;
+  /** From a stranger: show it as text. */
   readonly text: string;
+  /** Any JSON that the sender has added; from a stranger. */
   readonly data?: unknown;
+  /** By the server's clock, in RFC 3339. */
   readonly time: string;
 }
 
+/** What a member said to the others with `send`, or a backend to this connection. It is not stored. */
 export interface Message {
   readonly type: "message";
   /** Absent when a backend speaks to this connection alone. */
@@ -115,6 +132,7 @@ export interface Message {
   readonly data: unknown;
 }
 
+/** What another connection said to this one alone. From a stranger: look before you trust. */
 export interface Signal {
   readonly type: "signal";
   readonly from: string;
@@ -124,6 +142,7 @@ export interface Signal {
 /** What a room's position counts, each by one. */
 export type Positioned = MemberJoined | MemberLeft | Chat;
 
+/** Whatever concerns a room. */
 export type RoomFrame = Positioned | MemberChanged | Message;
 
 /** The answer to `join`. */
@@ -142,9 +161,11 @@ export interface Posted {
   readonly room: string;
   readonly id: string;
   readonly position: number;
+  /** By the server's clock, in RFC 3339. */
   readonly time: string;
 }
 
+/** The answer to what has no other. */
 export interface Ok {
   readonly type: "ok";
   readonly ref: string;
@@ -158,22 +179,30 @@ export interface Refusal {
   readonly retryAfterMs?: number;
 }
 
+/** The answer to `ping`. */
 export interface Pong {
   readonly type: "pong";
   readonly ref?: string | null;
+  /** By the server's clock, in RFC 3339. */
   readonly time: string;
+  /** Where the connection is in what it has been told. */
   readonly n: number;
 }
 
+/** The server wants its clients to go elsewhere. */
 export interface GoAway {
   readonly type: "goAway";
+  /** When this client is to go, in milliseconds from now. */
   readonly reconnectAfterMs: number;
+  /** When the server ends what is left, in milliseconds from now. */
   readonly deadlineMs: number;
   readonly reason: string;
 }
 
+/** The server can't do all of its work for a while (`degraded`), or can again (`restored`). */
 export interface Degraded {
   readonly type: "degraded" | "restored";
+  /** A sentence, for people. */
   readonly reason: string;
 }
 

@@ -20,6 +20,7 @@ export {
   type ConnectOptions,
   connect,
 } from "./connection.js";
+export type { Emitter } from "./emitter.js";
 export { ClosedError, type ErrorCode, InterruptedError, ParleyError, RefusedError } from "./errors.js";
 export type {
   Answers,
@@ -30,10 +31,15 @@ export type {
   Joined,
   LeaveReason,
   Member,
+  MemberChanged,
+  MemberJoined,
+  MemberLeft,
   Message,
   Metadata,
+  Ok,
   PeerReport,
   Place,
+  Pong,
   Positioned,
   Posted,
   Request,

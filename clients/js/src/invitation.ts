@@ -16,11 +16,13 @@ export type InvitationState = "open" | "accepted" | "declined" | "withdrawn";
 /** What became of an invitation that was sent. Without a word, or when it was withdrawn, it is `unanswered`. */
 export type InvitationAnswer = "accepted" | "declined" | "unanswered";
 
+/** What happens to an invitation that this client got. */
 export interface InvitationEvents {
   /** It is not open any more: answered from here, or withdrawn from there. */
   ended: Exclude<InvitationState, "open">;
 }
 
+/** How to invite somebody. */
 export interface InviteOptions {
   /** What the invited one reads; at most 1,000 characters of it. */
   readonly text?: string;
@@ -72,6 +74,7 @@ export class Invitation extends Emitter<InvitationEvents> {
     this.#reply = reply;
   }
 
+  /** Whether it can still be answered (`open`), and what became of it. */
   get state(): InvitationState {
     return this.#state;
   }

@@ -8,13 +8,19 @@
 
 /** What is used of a WebSocket; the browsers' own and npm's `ws` both have it. */
 export interface WebSocketLike {
+  /** Send a text frame. */
   send(text: string): void;
+  /** Close it, with a code and a reason. */
   close(code?: number, reason?: string): void;
+  /** Hear of each frame that comes. */
   addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
+  /** Hear of its end. */
   addEventListener(type: "close", listener: (event: { code: number; reason: string }) => void): void;
+  /** Hear that something went wrong; a close follows. */
   addEventListener(type: "error", listener: (event: unknown) => void): void;
 }
 
+/** The class of WebSockets: the global one, or that of npm's `ws`. */
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
 export interface LineEvents {

@@ -28,8 +28,10 @@ const CHANNEL = { label: "parley", id: 0 } as const;
 const DECODED_POLL_MS = 30;
 const DECODED_PATIENCE_MS = 10_000;
 
+/** One remote member of a call. Made by the call, which says `peer` when there is something new about it. */
 export class Peer {
   readonly connectionId: string;
+  /** The browser's own. Look at it, and leave negotiation and transceivers to the call. */
   readonly pc: RTCPeerConnection;
   /** What the member sends; the same object for as long as the peer lasts. */
   readonly stream = new MediaStream();
@@ -48,6 +50,7 @@ export class Peer {
   #firstMediaMs: number | undefined;
   #decoding: ReturnType<typeof setTimeout> | undefined;
 
+  /** @internal */
   constructor(options: PeerOptions) {
     this.#options = options;
     this.member = options.member;
@@ -87,7 +90,11 @@ export class Peer {
     return this.muted.audio ? 0 : (sources[0]?.audioLevel ?? 0);
   }
 
-  /** Make an offer that can carry everything, also what is not sent now: nothing has to be negotiated later. */
+  /**
+   * Make an offer that can carry everything, also what is not sent now: nothing has to be negotiated later.
+   *
+   * @internal
+   */
   offer(): void {
     const { outgoing } = this.#options;
     for (const kind of KINDS)
@@ -99,11 +106,16 @@ export class Peer {
     return { direction: "sendrecv", streams: [this.#options.outgoing.local] };
   }
 
+  /** @internal */
   receive(data: SignalData): Promise<void> {
     return this.#negotiation.receive(data);
   }
 
-  /** Send what there is of a kind from now on. */
+  /**
+   * Send what there is of a kind from now on.
+   *
+   * @internal
+   */
   async send(kind: Kind): Promise<void> {
     const track = this.#options.outgoing.track(kind);
     const transceiver = this.#media.get(kind);
@@ -111,19 +123,31 @@ export class Peer {
     else if (track) this.#media.set(kind, this.pc.addTransceiver(track, this.#both)); // its offer had none
   }
 
-  /** Say something over the data channel. Returns whether it was open. */
+  /**
+   * Say something over the data channel. Returns whether it was open.
+   *
+   * @internal
+   */
   say(data: string | ArrayBuffer): boolean {
     if (this.#channel?.readyState !== "open") return false;
     this.#channel.send(data as string); // TypeScript knows the two signatures only apart
     return true;
   }
 
-  /** From the next search for a path on. */
+  /**
+   * From the next search for a path on.
+   *
+   * @internal
+   */
   useIceServers(iceServers: readonly RTCIceServer[]): void {
     this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: [...iceServers] });
   }
 
-  /** The network may be another: see whether the path still works. */
+  /**
+   * The network may be another: see whether the path still works.
+   *
+   * @internal
+   */
   examine(): void {
     this.#path.examine();
   }
@@ -137,6 +161,7 @@ export class Peer {
     this.#options.measured();
   }
 
+  /** @internal */
   close(): void {
     clearTimeout(this.#decoding);
     this.#negotiation.close();

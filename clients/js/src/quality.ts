@@ -2,8 +2,10 @@
 
 import type { Metadata } from "./frames.js";
 
+/** How the path to a peer does, for people. */
 export type Score = "good" | "fair" | "poor";
 
+/** How media goes between this side and one peer. Times are in milliseconds. */
 export interface Quality {
   readonly score: Score;
   /** To the peer and back; `undefined` while it is not known. */
@@ -18,8 +20,9 @@ export interface Quality {
   readonly packetsLost: number;
   readonly localCandidate: RTCIceCandidateType | undefined;
   readonly remoteCandidate: RTCIceCandidateType | undefined;
-  /** From the beginning of the negotiation until media could flow, and until the first of it was decoded. */
+  /** From the beginning of the negotiation until media could flow. */
   readonly setupMs: number | undefined;
+  /** From the same beginning until the first media was decoded. */
   readonly firstMediaMs: number | undefined;
 }
 

@@ -1,8 +1,10 @@
 /** Whether and when to come back. */
 
-/** Waits grow up to `capMs`, starting from `firstMs`. */
+/** How long to wait between attempts: anything up to a bound, which doubles with each. */
 export interface Backoff {
+  /** The first bound, in milliseconds. */
   readonly firstMs: number;
+  /** The highest bound, in milliseconds. */
   readonly capMs: number;
 }
 
@@ -21,7 +23,7 @@ export function mayReconnect(closeCode: number): boolean {
 }
 
 /**
- * Return how long to wait before the attempt, counted from 0.
+ * Return how many milliseconds to wait before the attempt, counted from 0.
  *
  * Full jitter: anywhere between nothing and the growing bound, so that clients that were
  * cut off together do not come back together.

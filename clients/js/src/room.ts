@@ -30,9 +30,13 @@ import type { InviteOptions, SentInvitation } from "./invitation.js";
 import { advance, change, difference, joined, type Membership, standing, willing } from "./membership.js";
 import { type Post, Posts } from "./posts.js";
 
+/** What happens in a room, in its order. */
 export interface RoomEvents {
+  /** Somebody came. */
   joined: Member;
+  /** Somebody went, and why. */
   left: { readonly member: Member; readonly reason: LeaveReason };
+  /** Somebody says something else about themselves: `availability` or `metadata`. */
   changed: Member;
   /** After any of the three above: `room.members` is another. */
   members: undefined;
@@ -40,15 +44,17 @@ export interface RoomEvents {
   chat: Chat;
   /** One's own chat is on its way, durable, or given up: `room.posts` has another state of it. */
   post: Post;
+  /** Somebody has used `send`. */
   message: Message;
   /** Joined again, and chat that was missed follows. Unless `recovered`, some is missing; if `renewed`, under a new id. */
   rejoined: { readonly recovered: boolean; readonly renewed: boolean };
-  /** No longer a member, and not by leaving. */
+  /** No longer a member, and not by leaving: taken out, refused when it joined again, or the connection is over. */
   removed: ParleyError;
 }
 
 type Phase = "joining" | "in" | "rejoining" | "out";
 
+/** How to join a room. */
 export interface JoinOptions {
   /** Of this membership; it lies over the connection's own. */
   readonly metadata?: Metadata;
@@ -60,6 +66,7 @@ export interface JoinOptions {
   readonly ready?: Promise<unknown> | undefined;
 }
 
+/** What to read of a room's history. */
 export interface HistoryOptions {
   /** Only what is before this place; without it, what is before the oldest that this room has returned so far. */
   readonly before?: Place;
@@ -70,14 +77,26 @@ export interface HistoryOptions {
 /** How many of the last frames the server's own window is asked for: what history may not have yet. */
 const TAIL = 100;
 
-/** Join a room; resolves once this client is a member. */
+/**
+ * Join a room; resolves once this client is a member. Listen to its events right then: what came meanwhile follows.
+ *
+ * Rejects with a `RefusedError` of code `not_allowed` if the token does not grant it, `room_full`, or `bad_request`
+ * for a name that is none (1 to 1,024 bytes of UTF-8).
+ */
 export async function join(connection: Connection, name: string, options: JoinOptions = {}): Promise<Room> {
   const room = new Room(connection, name, options);
   await room.enter();
   return room;
 }
 
+/**
+ * A room that this client is a member of. Made by `join`.
+ *
+ * It joins again by itself where that is needed, and reads what it missed: `members` and `chat` are always what the
+ * room's stream says.
+ */
 export class Room extends Emitter<RoomEvents> {
+  /** The connection that it was joined on. */
   readonly connection: Connection;
   readonly name: string;
   readonly #metadata: Metadata | undefined;
@@ -103,7 +122,7 @@ export class Room extends Emitter<RoomEvents> {
   /** Pages follow one another. */
   #paging: Promise<unknown> = Promise.resolve();
 
-  /** Use `join`. */
+  /** @internal */
   constructor(connection: Connection, name: string, options: JoinOptions = {}) {
     super();
     this.connection = connection;
@@ -143,7 +162,11 @@ export class Room extends Emitter<RoomEvents> {
     return this.#membership.place;
   }
 
-  /** Called once, by `join`. */
+  /**
+   * Called once, by `join`.
+   *
+   * @internal
+   */
   async enter(): Promise<void> {
     try {
       const answer = await this.#ask();
@@ -173,7 +196,7 @@ export class Room extends Emitter<RoomEvents> {
     }
   }
 
-  /** Say something to the other members. It is ordered and not stored. */
+  /** Say something to the other members: any JSON. It is ordered and not stored. Rejects as `request` does. */
   async send(data: unknown): Promise<void> {
     await this.connection.request({ action: "send", room: this.name, data });
   }
@@ -185,9 +208,7 @@ export class Room extends Emitter<RoomEvents> {
    * the stream cannot be read, it is given up with an `InterruptedError`. A refused one rejects with a
    * `RefusedError`, of code `too_large`, `rate_limited`, `not_allowed` or `not_member` for instance.
    *
-   * @param text what everybody reads
-   * @param options `data` is any JSON that goes with it. `id` is made up if it is not given; post a failed one
-   * again under the same.
+   * `data` is any JSON that goes with it. `id` is made up if it is not given; post a failed one again under the same.
    */
   async chat(text: string, { id = newId(), data }: { id?: string; data?: unknown } = {}): Promise<Posted> {
     this.#posts.sending(id, text, data);

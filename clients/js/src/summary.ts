@@ -3,6 +3,7 @@
 import type { Peer } from "./peer.js";
 import type { Quality } from "./quality.js";
 
+/** One peer's part in a call. */
 export interface PeerSummary {
   readonly connectionId: string;
   readonly userId: string | null;
@@ -15,6 +16,7 @@ export interface PeerSummary {
   readonly quality: Quality | undefined;
 }
 
+/** A call in figures. Bytes and packets are those of all peers, since the beginning. */
 export interface Summary {
   readonly startedAt: Date;
   /** `undefined` while the call lasts. */
