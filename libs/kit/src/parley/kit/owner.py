@@ -41,6 +41,8 @@ _DELAY: Final = metrics.histogram(
     "From storing an entry in the log until its owner has said all that follows from it: the oldest of each reading.",
 )
 
+_ANNOUNCED: Final = metrics.counter("events", "Public events that owners here have stored, by type.", "type")
+
 _log = structlog.get_logger("parley.owner")
 
 
@@ -197,6 +199,8 @@ class Owner:
         for facts in round_.fact_waves():
             await self._is_still_mine()
             await self._store(facts)
+            for fact in facts:
+                _ANNOUNCED.labels(subjects.kind_of(fact.subject)).inc()
         stored = [
             self._writer.put_encoded(command.partition, command.kind, command.event) for command in round_.forwards
         ]

@@ -18,6 +18,7 @@ from parley.rooms.channels.answers import answering
 from parley.rooms.channels.api import beside, channels_api
 from parley.rooms.channels.calls import LONGEST_WAIT, Desk
 from parley.rooms.channels.paces import Paces
+from parley.rooms.metrics import counting
 from parley.rooms.settings import Settings
 from parley.rooms.store import store_of
 from parley.rooms.tables import ownership
@@ -62,7 +63,8 @@ async def main(settings: Settings) -> None:
             probes.ready({"nats": bus.check, "postgres": lambda: check(db), "partitions": owned.check}),
         ):
             announce(settings.ready_file, http=address)
-            await until_signalled()
+            with counting(owned):
+                await until_signalled()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from typing import TypedDict
 
 from msgspec import Struct
 
+from parley.rooms.metrics import CREDENTIALS
+
 
 class Server(TypedDict, total=False):
     """As RTCPeerConnection takes it: `urls`, and with TURN `username` and `credential`."""
@@ -38,6 +40,7 @@ class Relay(Struct, frozen=True):
         if self.stun_urls:
             found.append({"urls": list(self.stun_urls)})
         if self.turn_urls and self.secret:
+            CREDENTIALS.inc()
             username, credential = credentials(self.secret, user, now + self.ttl)
             found.append({"urls": list(self.turn_urls), "username": username, "credential": credential})
         return found
