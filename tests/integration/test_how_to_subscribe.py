@@ -36,7 +36,7 @@ async def test_the_python_snippet_prints_events_from_an_hour_ago_on(nats_url: st
                 line = await process.stdout.readline()
         finally:
             process.kill()
-            await process.wait()
+            await process.communicate()
 
     assert b"message.posted r1" in line
     assert b"hello" in line

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,6 +14,7 @@ import pytest
 from support.eventually import eventually
 from support.instance import Instance
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -35,9 +37,32 @@ async def channel(http: httpx.AsyncClient, ttl: int = 60) -> str:
     return arn
 
 
-async def peer(http: httpx.AsyncClient, arn: str, viewer: str = "") -> ClientConnection:
-    query = {"X-Amz-ChannelARN": arn} | ({"X-Amz-ClientId": viewer} if viewer else {})
-    return await connect(f"{http.base_url}?{urlencode(query)}".replace("http", "ws", 1), proxy=None)
+Peer = Callable[..., Awaitable[ClientConnection]]
+
+
+@pytest.fixture
+async def peer(http: httpx.AsyncClient) -> AsyncIterator[Peer]:
+    """Give a function that lets a master or a viewer come to a channel."""
+    async with AsyncExitStack() as sockets:
+
+        async def peer(arn: str, viewer: str = "") -> ClientConnection:
+            query = {"X-Amz-ChannelARN": arn} | ({"X-Amz-ClientId": viewer} if viewer else {})
+            url = f"{http.base_url}?{urlencode(query)}".replace("http", "ws", 1)
+            come: list[ClientConnection] = []
+
+            async def comes() -> str | None:
+                try:
+                    come.append(await sockets.enter_async_context(connect(url, proxy=None)))
+                except InvalidStatus as refused:
+                    if refused.response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                        raise
+                    return "it is told to come again, as rooms is busy"
+                return None
+
+            await eventually(comes)
+            return come[0]
+
+        yield peer
 
 
 async def say(socket: ClientConnection, action: str, **members: str) -> None:
@@ -50,9 +75,9 @@ async def hear(socket: ClientConnection) -> dict[str, Any]:
     return found
 
 
-async def test_a_channel_is_a_room_and_a_negotiation_in_it_a_call(http: httpx.AsyncClient) -> None:
+async def test_a_channel_is_a_room_and_a_negotiation_in_it_a_call(http: httpx.AsyncClient, peer: Peer) -> None:
     arn = await channel(http)
-    master, viewer = await peer(http, arn), await peer(http, arn, "viewer-1")
+    master, viewer = await peer(arn), await peer(arn, "viewer-1")
     await say(viewer, "SDP_OFFER")
     await hear(master)
     await say(master, "SDP_ANSWER", recipientClientId="viewer-1")
@@ -84,12 +109,11 @@ async def test_a_channel_is_a_room_and_a_negotiation_in_it_a_call(http: httpx.As
 
 
 async def test_what_waits_longer_than_the_channel_says_is_not_delivered(
-    http: httpx.AsyncClient, status: dict[str, Any]
+    http: httpx.AsyncClient, peer: Peer, status: dict[str, Any]
 ) -> None:
     arn = await channel(http, ttl=5)
-    viewer = await peer(http, arn, "viewer-1")
+    viewer = await peer(arn, "viewer-1")
     await say(viewer, "SDP_OFFER")
-    database = await asyncpg.connect(status["database"])
 
     async def waiting() -> int:
         found: int = await database.fetchval("SELECT count(*) FROM rooms.letters WHERE box = $1", arn)
@@ -101,21 +125,22 @@ async def test_what_waits_longer_than_the_channel_says_is_not_delivered(
     async def dropped() -> str | None:
         return "it still waits" if await waiting() else None
 
-    await eventually(kept)
-    await eventually(dropped)
-    master = await peer(http, arn)
+    database = await asyncpg.connect(status["database"])
+    try:
+        await eventually(kept)
+        await eventually(dropped)
+    finally:
+        await database.close()
+    master = await peer(arn)
     await say(viewer, "ICE_CANDIDATE")
 
     assert (await hear(master))["messageType"] == "ICE_CANDIDATE"
-    for socket in (master, viewer):
-        await socket.close()
-    await database.close()
 
 
-async def test_junk_in_one_channel_disturbs_no_other(http: httpx.AsyncClient) -> None:
+async def test_junk_in_one_channel_disturbs_no_other(http: httpx.AsyncClient, peer: Peer) -> None:
     one, other = await channel(http), await channel(http)
-    master, viewer = await peer(http, other), await peer(http, other, "v")
-    wild = [await peer(http, one, f"w{n}") for n in range(10)]
+    master, viewer = await peer(other), await peer(other, "v")
+    wild = [await peer(one, f"w{n}") for n in range(10)]
     for n, socket in enumerate(wild):
         for junk in ("{" * 5000, "\0", '{"action":"SDP_OFFER","messagePayload":7}', "[]", "x" * 100_000):
             await socket.send(junk)
@@ -125,15 +150,13 @@ async def test_junk_in_one_channel_disturbs_no_other(http: httpx.AsyncClient) ->
     await say(viewer, "SDP_OFFER")
 
     assert (await hear(master))["senderClientId"] == "v"
-    for socket in (master, viewer, *wild):
-        await socket.close()
 
 
-async def test_an_offer_over_https_waits_for_the_masters_answer(http: httpx.AsyncClient) -> None:
+async def test_an_offer_over_https_waits_for_the_masters_answer(http: httpx.AsyncClient, peer: Peer) -> None:
     arn = await channel(http)
     offer = {"ChannelARN": arn, "SenderClientId": "alexa", "MessagePayload": "b2ZmZXI="}
     asked = asyncio.create_task(http.post("/v1/send-alexa-offer-to-master", json=offer, timeout=60))
-    master = await peer(http, arn)
+    master = await peer(arn)
 
     assert await hear(master) == {
         "messageType": "SDP_OFFER",
@@ -143,7 +166,6 @@ async def test_an_offer_over_https_waits_for_the_masters_answer(http: httpx.Asyn
     await say(master, "SDP_ANSWER", messagePayload="YW5zd2Vy", recipientClientId="alexa")
 
     assert (await asked).json() == {"Answer": "YW5zd2Vy"}
-    await master.close()
 
 
 async def test_an_offer_over_https_that_nobody_answers_is_over_with_its_time(http: httpx.AsyncClient) -> None:

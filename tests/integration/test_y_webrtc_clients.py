@@ -38,6 +38,6 @@ async def test_two_processes_write_one_document(parley: Instance, path: str, pas
     finally:
         for each in both:
             each.kill()
-            await each.wait()
+            await each.communicate()
 
     assert [json.loads(line) for line in said] == [{"names": ["ana", "ben"], "peers": 1}] * 2

@@ -254,11 +254,12 @@ async def first_line(url: str, header: bytes) -> bytes:
     """Return how a POST of which nothing but the head is sent is answered."""
     host, _, port = url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"POST /prod/@connections/%b HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % (ANA.encode(), header))
-    async with asyncio.timeout(30):
-        line = await reader.readline()
-    writer.close()
-    return line
+    try:
+        writer.write(b"POST /prod/@connections/%b HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % (ANA.encode(), header))
+        async with asyncio.timeout(30):
+            return await reader.readline()
+    finally:
+        writer.close()
 
 
 async def test_without_nats_it_says_so(development: str, nats_server: Server, bus: Bus) -> None:
