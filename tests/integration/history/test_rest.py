@@ -157,6 +157,43 @@ async def test_text_is_searched_by_words_and_by_parts(history: Replica, bus: Bus
     assert await found("!!!") == []
 
 
+async def test_messages_of_all_rooms_are_the_newest_first_and_in_pages(
+    history: Replica, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of them were said in the same millisecond."""
+    said = []
+    for number in range(12):
+        room = Room(f"room-{number % 3}", epoch=f"e{number}", now=NOON + number // 2)
+        said.append(room.says(f"number {number}", user=("ana", "bob")[number % 2], data=b'{"a": 1}'))
+    await publish(bus, *said, Room(app="other").says("theirs"))
+    await history.has("messages", 13)
+
+    everything = await every_page(history, "/v1/messages", limit=500)
+    assert [message["time"] for message in everything] == sorted((m["time"] for m in everything), reverse=True)
+    assert len({message["text"] for message in everything}) == 12
+    for limit in (1, 5, 12):
+        assert await every_page(history, "/v1/messages", limit=limit) == everything
+    [of_room] = [message for message in everything if message["text"] == "number 4"]
+    assert [of_room] == (await history.get("/v1/rooms/room-1/messages", q='"number 4"'))["items"]
+
+    monkeypatch.setattr("parley.history.messages.LOOK", 5)
+    for query, expected in FOUND:
+        found = await every_page(history, "/v1/messages", limit=2, **query)
+        assert sorted(message["text"] for message in found) == sorted(expected), query
+    beginning = await history.get("/v1/messages", q="number 0", limit=2)
+    assert (beginning["items"], beginning["next"] is None) == ([], False), "it says how far it looked"
+
+
+FOUND: list[tuple[dict[str, Any], list[str]]] = [
+    ({"q": "number 1"}, ["number 1", "number 10", "number 11"]),
+    ({"q": "number 0"}, ["number 0"]),
+    ({"q": "nothing"}, []),
+    ({"sender": "ana", "q": "number"}, [f"number {number}" for number in range(0, 12, 2)]),
+    ({"sender": "c-bob", "to": "2025-06-15T15:06:40.001Z"}, ["number 1"]),
+    ({"from": "2025-06-15T15:06:40.005Z"}, ["number 10", "number 11"]),
+]
+
+
 async def test_names_of_rooms_may_be_anything(history: Replica, bus: Bus) -> None:
     names = ["a/b", "a b", ">", "*", "a\nb", "😀", "a%2Fb", "..", "'", "x" * 1024]
     for name in names:
@@ -196,6 +233,26 @@ OUT_OF_RANGE: list[tuple[str, dict[str, Any]]] = [
     ("/v1/calls", {"cursor": "WzEsMl0"}),
     ("/v1/calls", {"to": "2026-13-01T00:00:00Z"}),
     ("/v1/calls", {"user": ""}),
+    ("/v1/calls", {"user": "a\0b"}),
+    ("/v1/calls", {"q": ""}),
+    ("/v1/calls", {"q": "x" * 257}),
+    ("/v1/calls", {"q": "a\0b"}),
+    ("/v1/calls", {"room": "a\0b"}),
+    ("/v1/calls/count", {"q": "a\0b"}),
+    ("/v1/calls/count", {"limit": 5}),
+    ("/v1/calls/count", {"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}),
+    ("/v1/calls/call-0/quality", {"cursor": "WzEsMl0"}),
+    ("/v1/calls/call-0/quality", {"limit": 501}),
+    ("/v1/calls/a%00b", {}),
+    ("/v1/calls/a%00b/quality", {}),
+    ("/v1/messages", {"q": "a\0b"}),
+    ("/v1/messages", {"sender": "a\0b"}),
+    ("/v1/messages", {"sender": ""}),
+    ("/v1/messages", {"order": "oldest"}),
+    ("/v1/messages", {"cursor": "WyJuZXdlc3QiLDEsImUiLDFd"}),
+    ("/v1/messages", {"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}),
+    (MESSAGES, {"q": "a\0b"}),
+    (MESSAGES, {"sender": "a\0b"}),
 ]
 
 
@@ -291,12 +348,19 @@ CALLS: list[tuple[dict[str, Any], list[str]]] = [
     ({"state": "ended", "limit": 1}, ["call-3"]),
     ({"from": "2025-06-15T15:06:42.000Z"}, ["call-4", "call-3", "call-2"]),
     ({"from": "2025-06-15T15:06:41.000Z", "to": "2025-06-15T15:06:42.000Z"}, ["call-1"]),
+    ({"q": "M-1"}, ["call-3", "call-1"]),
+    ({"q": "CID"}, ["call-3", "call-2", "call-1", "call-0"]),
+    ({"q": "c-b", "state": "active"}, ["call-4"]),
+    ({"q": "c_b"}, []),
+    ({"q": "%"}, []),
 ]
 
 
 async def test_calls_are_filtered(called: Replica) -> None:
     for query, expected in CALLS:
         assert ids(await called.get("/v1/calls", **query)) == expected, query
+        if "limit" not in query:
+            assert await called.get("/v1/calls/count", **query) == {"count": len(expected)}, query
 
 
 async def test_a_call_that_never_was_is_not_found(called: Replica) -> None:
@@ -338,6 +402,19 @@ GRANTS: list[tuple[str, dict[str, str], int]] = [
     ("/v1/calls/call-0", READER, 200),
     ("/v1/calls/call-1", READER, 404),
     ("/v1/calls/call-0", STRANGER, 404),
+    ("/v1/calls/call-0/quality", {}, 401),
+    ("/v1/calls/call-0/quality", READER, 200),
+    ("/v1/calls/call-0/quality", MEMBER, 404),
+    ("/v1/calls/call-1/quality", READER, 404),
+    ("/v1/calls/call-1/quality", ROOM_ADMIN, 200),
+    ("/v1/calls/call-0/quality", STRANGER, 404),
+    ("/v1/calls/count", READER, 403),
+    ("/v1/calls/count?room=room-0", READER, 200),
+    *(
+        (path, headers, status)
+        for path in ("/v1/messages", "/v1/analytics/calls", "/v1/analytics/activity", "/v1/calls/count")
+        for headers, status in (({}, 401), (READER, 403), (ROOM_ADMIN, 403), (ADMIN, 200), (STRANGER, 200))
+    ),
 ]
 
 
@@ -350,6 +427,14 @@ async def test_a_grant_is_needed(guarded: httpx.AsyncClient) -> None:
 
 async def test_another_app_learns_nothing(guarded: httpx.AsyncClient) -> None:
     assert (await guarded.get("/v1/calls", headers=STRANGER)).json() == {"items": [], "next": None}
+    assert (await guarded.get("/v1/messages", headers=STRANGER)).json() == {"items": [], "next": None}
+    assert (await guarded.get("/v1/calls/count", headers=STRANGER)).json() == {"count": 0}
+    span = "step=hour&from=2025-06-15T15:00:00Z&to=2025-06-15T16:00:00Z"
+    for what, counter in (("calls", "calls"), ("activity", "callsStarted")):
+        url = f"/v1/analytics/{what}?{span}"
+        [theirs] = (await guarded.get(url, headers=STRANGER)).json()["items"]
+        [ours] = (await guarded.get(url, headers=ADMIN)).json()["items"]
+        assert (theirs[counter], ours[counter]) == (0, 5)
 
 
 async def test_the_documentation_describes_the_page_of_messages(history: Replica) -> None:
