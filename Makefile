@@ -16,7 +16,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard w
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-python test-js check format schema examples bench chaos fuzz e2e web setup clean need-python need-node
+.PHONY: help run test test-python test-js check format schema examples bench chaos fuzz e2e web setup clean need-python need-node sdk-docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ schema: setup ## Write the JSON Schemas of what is said on the wire and the bus,
 	.venv/bin/python -m parley.protocol.schema
 	.venv/bin/python -m parley.kit.settings_page $(SERVICES:%=parley.%) > docs/reference/settings.md
 	.venv/bin/python -m parley.kit.metrics_page $(SERVICES:%=parley.%) > docs/reference/metrics.md
+
+sdk-docs: clients/js/node_modules/.package-lock.json ## Write the reference of the TypeScript client
+	cd clients/js && npm run --silent docs
 
 examples: setup ## Write the example of each public event anew, because it is meant to be another now
 	PYTHONPATH=tests .venv/bin/python -m contract.test_event_examples
