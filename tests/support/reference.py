@@ -27,7 +27,7 @@ class Reference:
         """Return where it is, once it is there."""
         if self._process is None or self._process.poll() is not None:
             self._start()
-            await eventually(self._answers, 20)
+            await eventually(self._answers)
         return f"http://127.0.0.1:{self._port}"
 
     def _start(self) -> None:

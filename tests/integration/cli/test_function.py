@@ -251,7 +251,7 @@ async def test_what_runs_beside_one_that_times_out_is_finished(nats_url: str, fo
             return event
     """
     (folder / "two.py").write_text(dedent(source))
-    async with function(nats_url, folder, "two:handler", "--concurrency", "2", "--timeout", "5") as served:
+    async with function(nats_url, folder, "two:handler", "--concurrency", "2", "--timeout", "3") as served:
         hanging = asyncio.create_task(served.ask("hang"))
         await until(folder / "late")  # so that its time is over first, by far
         beside = asyncio.create_task(served.ask("beside"))

@@ -132,7 +132,7 @@ async def test_the_end_of_either_gateway_loses_doubles_and_reorders_nothing(
     async def trouble(talkers: list[Talker]) -> None:
         for replica in (0, 1):
             heard = talkers[0].said
-            await eventually(lambda heard=heard: None if talkers[0].said > heard + 5 else "nobody speaks", 20)  # type: ignore[misc] # mypy cannot type a default
+            await eventually(lambda heard=heard: None if talkers[0].said > heard + 5 else "nobody speaks")  # type: ignore[misc] # mypy cannot type a default
             pid = two.part("gateway", replica)["pid"]
             os.kill(pid, end)
 
@@ -142,7 +142,7 @@ async def test_the_end_of_either_gateway_loses_doubles_and_reorders_nothing(
 
             await eventually(back)
         heard = talkers[0].said
-        await eventually(lambda: None if talkers[0].said > heard + 5 else "nobody speaks any more", 20)
+        await eventually(lambda: None if talkers[0].said > heard + 5 else "nobody speaks any more")
 
     talkers = await converse(two.url, room, trouble)
 
@@ -158,7 +158,7 @@ async def test_sockets_that_break_again_and_again_lose_double_and_reorder_nothin
         for talker in talkers * 5:
             said = talkers[0].said
             talker.cut()
-            await eventually(lambda said=said: None if talkers[0].said > said else "nobody speaks", 20)  # type: ignore[misc] # as above
+            await eventually(lambda said=said: None if talkers[0].said > said else "nobody speaks")  # type: ignore[misc] # as above
 
     talkers = await converse(two.url, room, trouble)
 

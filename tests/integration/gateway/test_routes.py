@@ -433,8 +433,9 @@ class TestDisconnect:
             raw = await guest(gate)
             assert b" 101 " in await raw.upgrade("/shop")
             await ends(gate, raw)
-            await eventually(lambda: None if functions.events else "it has not been told", 10)
+            await eventually(lambda: None if functions.events else "it has not been told")
             (closed,) = await gate.logged(Closed)
+            raw.hang_up()
 
         (event,) = functions.events
         about = event["requestContext"]
@@ -468,11 +469,11 @@ class TestDisconnect:
             await functions.serve("$disconnect", lambda _: {})
             raw = await guest(gate)
             raw.write(handshake("/shop"))
-            await eventually(lambda: None if functions.events else "nobody is asked", 10)
+            await eventually(lambda: None if functions.events else "nobody is asked")
             if ends == "client":
                 raw.hang_up()
                 left.set()
-                await eventually(lambda: None if len(functions.events) == 2 else "it has not been told", 10)
+                await eventually(lambda: None if len(functions.events) == 2 else "it has not been told")
         left.set()
 
         connect, gone = (event["requestContext"] for event in functions.events)
@@ -518,7 +519,7 @@ class TestTraces:
             async with telemetry("gateway", receiver.endpoint), shop({"$default": {"http": url}}) as (gate, _):
                 client = await gate.workshop("/shop")
                 await client.say("x")
-                await eventually(lambda: None if receiver.named("frame") else "there is no span", 10)
+                await eventually(lambda: None if receiver.named("frame") else "there is no span")
 
         (frame,) = receiver.named("frame")
         (call,) = receiver.named(f"invoke {url}")
