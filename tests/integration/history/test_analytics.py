@@ -88,6 +88,17 @@ async def test_calls_are_summed_up_by_step(history: Replica, bus: Bus) -> None:
     assert day["firstMediaMs"]["p50"] == 402.0
 
 
+async def test_calls_that_last_are_summed_up_without_a_duration(history: Replica, bus: Bus) -> None:
+    """A step in which calls began and none has ended yet."""
+    room = Room(now=NOON)
+    await publish(bus, room.calls("call-1", "ana", "bob"))
+    await history.acknowledged()
+
+    _, step, *_ = (await history.get("/v1/analytics/calls", **AT_NOON))["items"]
+
+    assert (step["calls"], step["durationMs"]) == (1, {"p50": None, "p95": None})
+
+
 SPANS: list[tuple[str, dict[str, Any], int]] = [
     ("calls", {}, 25),
     ("calls", {"step": "minute"}, 61),

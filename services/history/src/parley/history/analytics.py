@@ -124,17 +124,17 @@ def _calls_in(at: int, row: dict[str, Any]) -> CallsInStep:
         answered=row["answered"],
         failed=row["failed"],
         success_rate=row["answered"] / settled if settled else None,
-        duration_ms=Middle(**_percentiles(row["duration_ms"])),
-        setup_ms=Spread(**_percentiles(row["setup_ms"])),
-        first_media_ms=Spread(**_percentiles(row["first_media_ms"])),
+        duration_ms=Middle(**_percentiles(Middle, row["duration_ms"])),
+        setup_ms=Spread(**_percentiles(Spread, row["setup_ms"])),
+        first_media_ms=Spread(**_percentiles(Spread, row["first_media_ms"])),
     )
 
 
-def _percentiles(found: Any) -> dict[str, float | None]:
+def _percentiles(shape: type[Middle], found: Any) -> dict[str, float | None]:
     """Return percentiles by name, to a tenth of a millisecond. PostgreSQL has null for the percentiles of nothing."""
+    values = found or [None] * len(shape.model_fields)
     return {
-        name: None if value is None else round(value, 1)
-        for name, value in zip(("p50", "p95", "p99"), found or (None, None, None), strict=False)
+        name: None if value is None else round(value, 1) for name, value in zip(shape.model_fields, values, strict=True)
     }
 
 
