@@ -428,7 +428,8 @@ class TestDisconnect:
     )
     async def test_both_are_told_what_the_socket_saw(self, shop, guest, monkeypatch, ends, code, reason):
         monkeypatch.setattr(session, "IDLE_SECONDS", 0.5 if ends is is_idle else 600)
-        async with shop({"$disconnect": {"nats": True}}, strict=True, heartbeat_seconds=0.2) as (gate, functions):
+        beat = 0.2 if ends is is_idle else 25
+        async with shop({"$disconnect": {"nats": True}}, strict=True, heartbeat_seconds=beat) as (gate, functions):
             await functions.serve("$disconnect", lambda _: {})
             raw = await guest(gate)
             assert b" 101 " in await raw.upgrade("/shop")

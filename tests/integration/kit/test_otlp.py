@@ -179,7 +179,7 @@ async def test_a_receiver_that_is_away_does_not_hold_the_process(start: Start) -
         child.signal(signal.SIGTERM)
 
         assert await child.ended() == 0
-    assert time.monotonic() - before < 8
+    assert time.monotonic() - before < 9.5  # OpenTelemetry alone would wait for ten
 
 
 async def test_spans_arrive_while_the_process_runs(start: Start) -> None:

@@ -106,14 +106,13 @@ async def test_a_call_is_shown_while_it_lasts(world: Guests) -> None:
     await ana.asks("signal", to=bob.id, data={"description": {"type": "offer", "sdp": "v=0"}})
     await bob.asks("signal", to=ana.id, data={"description": {"type": "answer", "sdp": "v=0"}})
 
-    async def no_call() -> str | None:
+    async def call() -> None:
         found = await shown(world, "r", members=2)
-        return None if found["call"] else f"shown is {found}"
+        assert found["call"], found
+        assert sorted(found["call"]["participants"]) == sorted([ana.id, bob.id])
+        assert {member["availability"] for member in found["members"]} == {"inCall"}
 
-    await eventually(no_call)
-    found = await shown(world, "r", members=2)
-    assert sorted(found["call"]["participants"]) == sorted([ana.id, bob.id])
-    assert {member["availability"] for member in found["members"]} == {"inCall"}
+    await eventually(call)
 
 
 async def listed(world: Guests, **query: str) -> list[str]:
