@@ -1,3 +1,5 @@
+/// <reference lib="dom" preserve="true" />
+
 /**
  * Parley in a browser, or in Node.
  *

@@ -32,6 +32,16 @@ async function somebody(name: string): Promise<Connection & { readonly connectio
   return (await connection.opened()) as Connection & { readonly connectionId: string };
 }
 
+test("where there is a global WebSocket none has to be given", LIMIT, async () => {
+  assert.ok(globalThis.WebSocket, "Node 20 has it with --experimental-websocket, Node 22 as it is.");
+  const connection = connect({ url, metadata: { name: "Ana" } });
+  connections.push(connection);
+  await connection.opened();
+  const room = await join(connection, newId());
+
+  assert.ok((await room.chat("hello")).position > 0);
+});
+
 async function until(room: Room, condition: () => boolean): Promise<void> {
   while (!condition()) await next(room, "members");
 }
