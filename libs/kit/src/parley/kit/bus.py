@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 import nats.errors
@@ -22,6 +23,7 @@ from nats.js.errors import APIError
 from parley.kit import metrics
 from parley.kit.lifecycle import CannotStart
 from parley.kit.streams import Sizes, ensure
+from parley.protocol import subjects
 
 PATIENCE: Final = 2.0
 """Seconds to wait for an acknowledgement before saying the same again."""
@@ -334,6 +336,7 @@ async def nats_bus(url: str, name: str, *, sizes: Sizes | None = None) -> AsyncI
             await client.connect(
                 servers=url.split(","),
                 name=name,
+                inbox_prefix=inboxes(url),
                 max_reconnect_attempts=-1,  # at the start, too: NATS may be starting as we are
                 reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type] # it is slept, so a float is fine
                 ping_interval=_PING_SECONDS,
@@ -360,6 +363,16 @@ async def _close(client: Client, bus: Bus) -> None:
         except (nats.errors.Error, TimeoutError):
             _log.debug("closing without NATS")
     await client.close()
+
+
+def inboxes(url: str) -> str:
+    """
+    Return what the subjects begin with at which answers to us arrive.
+
+    A user whom *url* names has inboxes of its own, so that NATS can be told to let nobody else listen there.
+    """
+    server = urlsplit(url.partition(",")[0])
+    return f"_INBOX_{subjects.escaped(server.username)}" if server.username and server.password else "_INBOX"
 
 
 def pauses() -> Iterator[float]:

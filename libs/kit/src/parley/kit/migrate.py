@@ -48,7 +48,9 @@ def _upgrade(connection: Connection, package: str, schema: str) -> list[str]:
     connection.execute(text(f"set local lock_timeout = '{_TURN_TIMEOUT}'"))
     connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"parley.{schema}"})
     connection.execute(text(f"set local lock_timeout = '{_LOCK_TIMEOUT}'"))
-    connection.execute(text(f'create schema if not exists "{schema}"'))
+    # A role that owns its schema need not be allowed to make others, which PostgreSQL asks even where nothing is made.
+    if not connection.scalar(text("select exists (select from pg_namespace where nspname = :name)"), {"name": schema}):
+        connection.execute(text(f'create schema "{schema}"'))
     connection.execute(text(f'set local search_path = "{schema}"'))
     applied: list[str] = []
     with as_file(files(package).joinpath("migrations")) as folder:
