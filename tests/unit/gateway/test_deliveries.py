@@ -31,7 +31,7 @@ class Client:
     def is_out_of(self, room: str) -> None:
         self.out_of.append(room)
 
-    def deliver(self, prepared: bytearray, n: int) -> None:
+    def deliver(self, prepared: bytearray, n: int, _note: object) -> None:
         frame = bytes(prepared[HEADROOM:])
         self.frames.append(msgspec.json.decode(frame) if frame.startswith(b"{") else frame.decode())
 

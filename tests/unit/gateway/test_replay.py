@@ -34,7 +34,7 @@ class Connection:
         self.rooms: set[str] = set()
         self.lives_since: int | None = None
 
-    def write(self, prepared: bytearray) -> None:
+    def write(self, prepared: bytearray, _note: object) -> None:
         self.frames.append(msgspec.json.decode(prepared[HEADROOM:]))
 
     def answered(self, ref: str) -> None:

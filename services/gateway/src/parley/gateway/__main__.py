@@ -13,6 +13,7 @@ from parley.gateway.backend import serving
 from parley.gateway.channels import Channels
 from parley.gateway.connections import Connections
 from parley.gateway.deliveries import PER_MESSAGE, Deliveries
+from parley.gateway.frames import showing
 from parley.gateway.ingress import Bounds, Ingress
 from parley.gateway.inspection import inspection
 from parley.gateway.lease import lease
@@ -102,6 +103,7 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
     async with (
         asking(bus, "gateway", settings.partitions) as ask,
         answering(bus, writer.name, lives),
+        showing(bus, writer.name, connections.find),
         telling(bus, probes, "gateway", writer.name, lambda: {"connections": len(connections)}),
         probes.mounted(
             dispatch(

@@ -8,6 +8,7 @@ import structlog
 from msgspec import Struct
 
 from parley.gateway.backend import Backend
+from parley.gateway.notes import Note, written
 from parley.gateway.session import Action, Call, Check, HangUp, Publish, Say, Session
 from parley.gateway.websocket import HEADROOM, WebSocket
 from parley.kit import telemetry
@@ -101,7 +102,7 @@ class Connection:
         self.frames_out = 0
         self._backend = backend  # the app's own routes, if it has some
         self._lives = lives
-        self._held: list[tuple[int, bytearray]] | None = []  # what came for it before it was live
+        self._held: list[tuple[int, bytearray, Note]] | None = []  # what came for it before it was live
         self._ordered: Reason | None = None  # why somebody else ended it
 
     # from the socket
@@ -183,31 +184,37 @@ class Connection:
         held, self._held = self._held, None
         self.since = since
         self.session.live(time())
-        for n, prepared in held or ():
+        for n, prepared, note in held or ():
             if n > since:
-                self.write(prepared)
+                self.write(prepared, note)
         if self.socket is not None:
             self.socket.start()
 
     def say(self, frame: bytes) -> None:
         """Say something to this client alone, at once."""
-        self.write(bytearray(HEADROOM) + frame)
+        self.write(bytearray(HEADROOM) + frame, written(time(), frame))
 
-    def deliver(self, prepared: bytearray, n: int) -> None:
+    def deliver(self, prepared: bytearray, n: int, note: Note) -> None:
         """Say a prepared frame of place *n* unless that was said before, or keep it until the client is live."""
         if self._held is None:
             if n > self.since:
-                self.write(prepared)
+                self.write(prepared, note)
         elif len(self._held) < MOST_HELD:
-            self._held.append((n, prepared))
+            self._held.append((n, prepared, note))
         else:
             self.hang_up(CloseCode.RESTART, "Too much came for you while you were coming back; try again.")
 
-    def write(self, prepared: bytearray) -> None:
-        """Say a prepared frame."""
+    def write(self, prepared: bytearray, note: Note | None) -> None:
+        """Say a prepared frame, and keep the note of it."""
         if self.socket is not None:
             self.frames_out += 1
             self.socket.write(prepared)
+            if note is not None:
+                notes = self.session.notes  # a call for each receiver would be felt
+                if notes is None:
+                    self.session.note(note)
+                else:
+                    notes.append(note)
 
     def hang_up(self, code: int, reason: str = "", ordered: Reason | None = None) -> None:
         """Close the socket; *ordered* says why if it was the word of somebody outside."""

@@ -15,6 +15,8 @@ import structlog
 from msgspec import Raw, Struct
 
 from parley.gateway.connection import Connection
+from parley.gateway.notes import Note
+from parley.gateway.notes import told as noted
 from parley.gateway.websocket import HEADROOM
 from parley.kit import telemetry
 from parley.protocol.codes import CloseCode
@@ -96,8 +98,9 @@ class Deliveries:
 
     def _tell(self, to: tuple[str, ...], say: ToClient, n: int) -> None:
         """Encode once per dialect, write to each of its connections."""
-        known: dict[Dialect, bytearray | Personal | None] = {}
+        known: dict[Dialect, tuple[bytearray, Note] | Personal | None] = {}
         find = self._find
+        now = time()
         if isinstance(say, MemberLeft | Error):
             self._note(to, say, n)
         elif isinstance(say, Message) and say.room is None:
@@ -109,14 +112,14 @@ class Deliveries:
             dialect = connection.session.dialect
             if dialect not in known:
                 said = dialect.encode(say, n)
-                known[dialect] = prepared(said) if isinstance(said, bytes) else said
+                known[dialect] = (prepared(said), noted(now, say, len(said))) if isinstance(said, bytes) else said
             words = known[dialect]
-            if isinstance(words, bytearray):
-                connection.deliver(words, n)
+            if isinstance(words, tuple):
+                connection.deliver(words[0], n, words[1])
             elif words is not None:
                 own = words(receiver)
                 if own is not None:
-                    connection.deliver(prepared(own), n)
+                    connection.deliver(prepared(own), n, noted(now, say, len(own)))
             if isinstance(say, Error) and say.code in dialect.final:
                 connection.hang_up(CloseCode.NORMAL)
 

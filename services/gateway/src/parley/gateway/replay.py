@@ -10,10 +10,12 @@ from the old ones, and the connection is live.
 """
 
 from collections.abc import Iterable
+from time import time
 from typing import Final
 
 from parley.gateway.connection import Back, Connection
 from parley.gateway.deliveries import PER_MESSAGE, prepared, readable
+from parley.gateway.notes import told as noted
 from parley.protocol.envelope import CloudEvent
 from parley.protocol.outputs import Told
 from parley.protocol.says import Attached, ChatOk, Error, JoinOk, MemberLeft, Ok, ToClient, ToGateway
@@ -41,7 +43,7 @@ class Returning:
         if callable(said):
             said = said(self.connection.id)
         if said is not None:
-            self.connection.write(prepared(said))
+            self.connection.write(prepared(said), noted(time(), say, len(said)))
         if isinstance(say, ANSWERS) and say.ref is not None:
             session.answered(say.ref)
         if isinstance(say, Error) or (isinstance(say, MemberLeft) and say.connection_id == self.connection.id):

@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from parley.gateway.notes import MAX_REF, MOST, ROUTES, Note, Notes
 from parley.kit.flow import Flow, Rate
 from parley.kit.identity import Identity
 from parley.protocol import clock
@@ -130,6 +131,7 @@ class Session:
         "_touched",
         "connection",
         "dialect",
+        "notes",
         "number",
     )
 
@@ -150,6 +152,7 @@ class Session:
         self.connection = connection
         self.dialect = dialect
         self.number = 1
+        self.notes: Notes | None = None  # what came and went lately, once there was something
         self._home = home
         self._conversation: Conversation = dialect.conversation(hello)
         self._identity = identity
@@ -275,7 +278,9 @@ class Session:
         try:
             requests = self._conversation.decode(frame)
         except Misunderstood as misunderstood:
+            self._came(now, None, len(frame))
             return self._refused(RATE if not within else misunderstood, misunderstood.ref)
+        self._came(now, requests[0] if requests else None, len(frame))
         if not within:
             return self._refused(RATE, requests[0].ref if requests else None)
         if len(requests) > 1 and not self._may_ask(len(requests) - 1, now):
@@ -295,6 +300,27 @@ class Session:
                 if answer:  # a frame has one; where nothing is said each request stands for itself
                     break
         return actions
+
+    def note(self, note: Note) -> None:
+        """Keep a note of a frame."""
+        if self.notes is None:
+            self.notes = Notes(maxlen=MOST)
+        self.notes.append(note)
+
+    def _came(self, now: float, request: ask.ClientRequest | None, size: int) -> None:
+        """Note a frame of the client's; *request* is what it asks for first, if that could be read."""
+        route = ROUTES[type(request)]
+        if not route:
+            if isinstance(request, ask.Ping):
+                return
+            route = request.route if isinstance(request, ask.Invoke) else ""
+        ref = None if request is None else request.ref
+        if ref is not None and len(ref) > MAX_REF:
+            ref = ref[:MAX_REF]
+        notes = self.notes
+        if notes is None:
+            notes = self.notes = Notes(maxlen=MOST)
+        notes.append((now, True, route, size, ref))
 
     def _may_ask(self, more: int, now: float) -> bool:
         """Count what a frame asks for beyond one thing: each is a message in the log."""

@@ -17,6 +17,7 @@ from parley.kit.tokens import Tokens
 from parley.presence import queries
 from parley.presence.discovery import add_discovery
 from parley.presence.filters import BY_METADATA, Filters, filters
+from parley.presence.frames import add_frames
 from parley.presence.parts import add_parts
 from parley.protocol.clock import rfc3339
 from parley.protocol.codes import ErrorCode, Refusal
@@ -132,6 +133,7 @@ def presence_api(db: AsyncEngine, bus: Bus, ask: Ask, tokens: Tokens, *, develop
         await _ask(ask, connection_id, lambda reply: Remove(app=backend.app, connection=connection_id, reply=reply))
 
     add_discovery(app, db)
+    add_frames(app, db, bus, ask)
     add_parts(app, bus)
     return app
 

@@ -102,6 +102,18 @@ async def one(db: AsyncConnection, app: str, connection: str, partition: int) ->
     return next(iter(await _found(db, query)), None)
 
 
+async def gateway_of(db: AsyncConnection, app: str, connection: str, partition: int) -> str | None:
+    """Return the name of the gateway that holds a connection, None if it is over or was never."""
+    query = sa.select(connections.c.gateway).where(
+        connections.c.partition == partition,
+        connections.c.id == connection,
+        connections.c.app == app,
+        connections.c.closed_at.is_(None),
+    )
+    name: str | None = await db.scalar(query)
+    return name
+
+
 async def _found(db: AsyncConnection, query: sa.Select[Any]) -> Sequence[Found]:
     """Read rows as text, as they were written: PostgreSQL has no word for all that JSON can say."""
     rows = query.subquery("found")
