@@ -14,7 +14,7 @@ import type {
   Room,
   Sample,
 } from "./answers";
-import { appQuery, headers, refusal } from "./session";
+import { appQuery, asker, headers, refuse } from "./session";
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -72,13 +72,21 @@ export function address(where: string, query: Query): string {
   return written ? `${where}?${written}` : where;
 }
 
-/** Return what a refusing answer says. A refused token is said to the whole page. */
-export async function problemOf(answer: Response): Promise<Problem> {
-  const said = (await answer.json().catch(() => ({}))) as { code?: unknown; message?: unknown };
+/** Return what a refusing answer says. That a token is refused is said to the whole page. */
+export async function problemOf(answer: Response, asked: string): Promise<Problem> {
+  const said = read(await answer.text());
   const code = typeof said.code === "string" ? said.code : "unknown";
   const message = typeof said.message === "string" ? said.message : `The server answered ${answer.status}.`;
-  if (answer.status === 401) refusal.value = { code, message };
+  if (answer.status === 401) refuse(asked, { code, message });
   return new Problem(answer.status, code, message);
+}
+
+function read(text: string): { code?: unknown; message?: unknown } {
+  try {
+    return (JSON.parse(text) as object | null) ?? {};
+  } catch {
+    return {}; // not ours: a proxy's page
+  }
 }
 
 function list<T>(where: string, query: Query, signal: AbortSignal): Promise<Listed<T>> {
@@ -97,6 +105,7 @@ async function ask<T>(where: string, query: Query, signal: AbortSignal): Promise
 async function request(method: string, where: string, query: Query, signal?: AbortSignal): Promise<Response> {
   const init: RequestInit = { method, headers: headers(), cache: "no-store" };
   if (signal) init.signal = signal;
+  const asked = asker();
   let answer: Response;
   try {
     answer = await fetch(address(where, query), init);
@@ -104,7 +113,7 @@ async function request(method: string, where: string, query: Query, signal?: Abo
     if (signal?.aborted) throw error;
     throw new Problem(0, "away", "The server does not answer. The console goes on asking.");
   }
-  if (!answer.ok) throw await problemOf(answer);
+  if (!answer.ok) throw await problemOf(answer, asked);
   return answer;
 }
 

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import type { PublicEvent } from "./answers";
 import { duration } from "./format";
-import { Person, RoomLink, type Tone } from "./parts/words";
+import { Person, RoomLink, type Tone, willing } from "./parts/words";
 import { href } from "./router";
 
 type Data = PublicEvent["data"];
@@ -35,7 +35,7 @@ const TYPES: Readonly<Record<string, Words>> = {
     tone: "plain",
     say: (data) => (
       <>
-        {who(data)} is {text(data.availability)}
+        {who(data)} is {text(typeof data.availability === "string" ? willing(data.availability) : "there")}
       </>
     ),
   },

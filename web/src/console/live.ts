@@ -11,7 +11,7 @@ import { waitBefore } from "parley-client";
 import { useEffect, useMemo } from "preact/hooks";
 import type { PublicEvent } from "./answers";
 import { address, problemOf, type Query } from "./api";
-import { headers } from "./session";
+import { asker, headers } from "./session";
 import { Messages } from "./sse";
 
 export type LiveState =
@@ -75,6 +75,7 @@ export class Live {
     const silence = new AbortController();
     const watch = () => window.setTimeout(() => silence.abort(), SILENCE_MS);
     let timer = watch();
+    const asked = asker();
     const resume = this.#last === undefined ? {} : { "Last-Event-ID": this.#last };
     try {
       const answer = await fetch(this.#address(), {
@@ -82,7 +83,7 @@ export class Live {
         cache: "no-store",
         signal: AbortSignal.any([ending, silence.signal]),
       });
-      if (!answer.ok || !answer.body) throw await problemOf(answer);
+      if (!answer.ok || !answer.body) throw await problemOf(answer, asked);
       this.state.value = { at: "live" };
       const messages = new Messages();
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

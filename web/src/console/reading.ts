@@ -11,6 +11,7 @@ import { Problem } from "./api";
 type Read<T> = (ending: AbortSignal) => Promise<T>;
 
 const PAUSE_MS = 1000;
+const LAG_MS = 1200;
 
 export class Reading<T> {
   readonly value: Signal<T | undefined> = signal<T | undefined>(undefined);
@@ -22,6 +23,7 @@ export class Reading<T> {
   #ending: AbortController | undefined;
   #began = 0;
   #again: number | undefined;
+  #later: number | undefined;
   #wanted = false;
   #stopped = false;
 
@@ -48,8 +50,16 @@ export class Reading<T> {
     this.#again = window.setTimeout(() => void this.#run(), wait);
   }
 
+  /** Something has happened: read now, and once more when it has reached what is read, which lags behind events. */
+  follow(): void {
+    this.refresh();
+    window.clearTimeout(this.#later);
+    this.#later = window.setTimeout(() => this.refresh(), LAG_MS);
+  }
+
   stop(): void {
     this.#stopped = true;
+    window.clearTimeout(this.#later);
     this.#ending?.abort();
     window.clearTimeout(this.#again);
     this.#again = undefined;

@@ -1,6 +1,6 @@
 /** Who is asking, and about which app. The token stays in this tab: it is the key to everybody's conversations. */
 
-import { computed, signal } from "@preact/signals";
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
 
 export interface Refusal {
   readonly code: string;
@@ -11,8 +11,10 @@ const KEY = "parley.console.token";
 
 const token = signal(sessionStorage.getItem(KEY) ?? "");
 
+const refused = signal<Refusal | undefined>(undefined);
+
 /** What the server has against whoever asks; the page asks for a token then. */
-export const refusal = signal<Refusal | undefined>(undefined);
+export const refusal: ReadonlySignal<Refusal | undefined> = refused;
 
 const chosen = signal(new URLSearchParams(location.search).get("app") ?? "");
 
@@ -40,13 +42,21 @@ export function choose(name: string): void {
 export function signIn(given: string): void {
   sessionStorage.setItem(KEY, given);
   token.value = given;
-  refusal.value = undefined;
+  refused.value = undefined;
 }
 
 export function signOut(): void {
   sessionStorage.removeItem(KEY);
   token.value = "";
-  refusal.value = undefined;
+  refused.value = undefined;
+}
+
+/** Who asks at this moment. */
+export const asker = (): string => token.peek();
+
+/** Take note of a refusal. One that comes late, to the token before, says nothing of the one that is used now. */
+export function refuse(asked: string, why: Refusal): void {
+  if (asked === token.peek()) refused.value ??= why;
 }
 
 /** What each request says of us. */

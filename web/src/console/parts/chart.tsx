@@ -34,7 +34,8 @@ const CLOCK = new Intl.DateTimeFormat("en-GB", {
 
 const FORMATS: Readonly<Record<Unit | "bytes", (value: number) => string>> = {
   number,
-  share: percent,
+  rate: percent,
+  part: percent,
   ms: duration,
   bytes,
 };

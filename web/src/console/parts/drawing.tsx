@@ -9,7 +9,9 @@ export interface Series {
 }
 
 export const HEIGHT = 180;
-const MARGIN = { left: 56, right: 12, top: 10, bottom: 24 };
+const MARGIN = { left: 66, right: 12, top: 10, bottom: 24 };
+/** What stands alone: no line leads to it. */
+const RING = "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0";
 const HOURS = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const SECONDS = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const DAYS = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
@@ -63,7 +65,7 @@ export function Drawing({ times, series, unit, as, width, format, pointed }: Dra
   );
 }
 
-/** A line that breaks where nothing is known; what stands alone is a dot. */
+/** A line that breaks where nothing is known; what stands alone is a ring. */
 function line(
   times: readonly number[],
   values: readonly (number | null)[],
@@ -79,7 +81,7 @@ function line(
       return;
     }
     const alone = !down && (values[at + 1] ?? null) === null;
-    drawn += `${down ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}${alone ? "h0" : ""}`;
+    drawn += `${down ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}${alone ? RING : ""}`;
     down = true;
   });
   return drawn;

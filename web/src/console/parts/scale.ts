@@ -10,12 +10,14 @@ const SPANS = [...TIMES, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 *
   (a, b) => a - b,
 );
 
-export type Unit = "number" | "share" | "ms";
+/** A rate is a share of what may be, drawn up to all of it; a part is drawn as large as it is. */
+export type Unit = "number" | "rate" | "part" | "ms";
 
 /** Return the marks from 0 on, about as many as asked for; the last is at or above `max`. */
 export function marks(max: number, wanted: number, unit: Unit): number[] {
-  if (unit === "share") return [0, 0.25, 0.5, 0.75, 1];
-  const step = stepFor(Math.max(max, 1) / wanted, unit);
+  if (unit === "rate") return [0, 0.25, 0.5, 0.75, 1];
+  const least = unit === "part" ? 0.01 : 1;
+  const step = stepFor(Math.max(max, least) / wanted, unit);
   return Array.from({ length: Math.ceil(Math.max(max, step) / step) + 1 }, (_, at) => at * step);
 }
 

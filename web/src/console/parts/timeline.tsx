@@ -6,11 +6,24 @@ import type { PublicEvent } from "../answers";
 import type { Query } from "../api";
 import { toneOf, wordsOf } from "../event-words";
 import { useLive } from "../live";
+import { learnFrom } from "../names";
 import { Time } from "./clock";
 import { LiveState } from "./live-state";
 import { Section } from "./words";
 
 const KEPT = 300;
+
+/** All that happens but for measurements, which come all the time; a call's page draws those. */
+export const HAPPENINGS = [
+  "connection.*",
+  "presence.*",
+  "room.*",
+  "message.*",
+  "call.started",
+  "call.ended",
+  "negotiation.*",
+  "event.*",
+];
 
 /** The latest events, once each. */
 class Happened {
@@ -26,6 +39,7 @@ class Happened {
   }
 
   take(events: readonly PublicEvent[]): void {
+    events.forEach(learnFrom);
     const fresh = events.filter(({ id }) => !this.#known.has(id) && this.#known.add(id));
     this.#all = [...fresh.reverse(), ...this.#all].slice(0, this.#kept);
     if (this.#known.size > 4 * this.#kept) {

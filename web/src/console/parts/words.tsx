@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import type { Metadata } from "../answers";
 import type { Problem } from "../api";
 import { NONE } from "../format";
+import { known, learn, nameOf } from "../names";
 import { href } from "../router";
 
 /** What is said in place of what could not be read. */
@@ -18,7 +19,7 @@ export function Trouble({ problem }: { problem: Problem | undefined }) {
 
 /** A path without an owner is an older server, not a missing thing. */
 function sentence({ status, message }: Problem): string {
-  return status === 404 && message.startsWith("There is nothing at this path")
+  return status === 404 && message.startsWith("There is nothing at ")
     ? "This server does not offer this yet: it is older than the console."
     : message;
 }
@@ -38,15 +39,12 @@ const TONES: Readonly<Record<string, Tone>> = {
   away: "fair",
 };
 
-export const Availability = ({ value }: { value: string }) => (
-  <Badge tone={TONES[value] ?? "plain"}>{value === "inCall" ? "in call" : value}</Badge>
-);
+/** An availability in words. */
+export const willing = (value: string): string => (value === "inCall" ? "in call" : value);
 
-/** Whom a connection belongs to, as far as it has said: its user, or the name that it calls itself. */
-export function nameOf(userId: string | null | undefined, metadata?: Metadata): string | undefined {
-  const called = metadata?.name;
-  return userId || (typeof called === "string" && called) || undefined;
-}
+export const Availability = ({ value }: { value: string }) => (
+  <Badge tone={TONES[value] ?? "plain"}>{willing(value)}</Badge>
+);
 
 interface PersonProps {
   readonly connectionId: string;
@@ -56,7 +54,9 @@ interface PersonProps {
 
 /** A link to a connection, by the name of whoever it is. */
 export function Person({ connectionId, userId, metadata }: PersonProps) {
-  const name = nameOf(userId, metadata);
+  const said = nameOf(userId, metadata);
+  learn(connectionId, said);
+  const name = said ?? known(connectionId);
   return (
     <a href={href("connections", connectionId)} title={connectionId}>
       {name === undefined ? <code>{connectionId}</code> : <bdi>{name}</bdi>}
@@ -70,10 +70,16 @@ export const RoomLink = ({ name }: { name: string }) => (
   </a>
 );
 
-/** Values by name, such as what a connection says about itself. */
-export function Fields({ of }: { of: readonly (readonly [string, ComponentChildren])[] }) {
+/** Values by name, beside each other or, where they may be long, below each other. */
+export function Fields({
+  of,
+  as = "fields",
+}: {
+  of: readonly (readonly [string, ComponentChildren])[];
+  as?: "fields" | "rows";
+}) {
   return (
-    <dl class="fields">
+    <dl class={as}>
       {of.map(([name, value]) => (
         <div key={name}>
           <dt>

@@ -13,6 +13,7 @@ import { CallState, Lasted } from "./calls";
 import { Quality } from "./quality";
 
 const EVERY_MS = 10_000;
+const LIVE = ["call.started", "call.ended", "negotiation.*", "room.joined", "room.left"];
 
 const REASONS: Readonly<Record<string, string>> = {
   left: "The last but one left it.",
@@ -36,19 +37,16 @@ export function Call({ id }: { id: string }) {
       <p class="crumbs">
         <a href={href("calls")}>Calls</a>
       </p>
-      {call ? <Known call={call} refresh={() => reading.refresh()} /> : <h1 tabIndex={-1}>Call</h1>}
+      {call ? <Known call={call} refresh={() => reading.follow()} /> : <h1 tabIndex={-1}>Call</h1>}
       <Trouble problem={reading.problem.value} />
     </>
   );
 }
 
 function Known({ call, refresh }: { call: Answer; refresh: () => void }) {
-  useLive(
-    { room: call.room },
-    ["call.started", "call.ended", "negotiation.*", "room.joined", "room.left"],
-    refresh,
-  );
-  const users = new Map(call.participants.map(({ connectionId, userId }) => [connectionId, userId]));
+  const participants = useParticipants(call);
+  useLive({ room: call.room }, LIVE, refresh);
+  const users = new Map(participants.map(({ connectionId, userId }) => [connectionId, userId]));
   return (
     <>
       <div class="screen-head">
@@ -78,18 +76,22 @@ function Known({ call, refresh }: { call: Answer; refresh: () => void }) {
       />
       <div class="columns">
         <Section title="Participants">
-          <Table<Participant>
+          <Table<Seen>
             caption="Participants, the earliest first"
-            items={call.participants}
+            items={participants}
             keyOf={({ connectionId, joinedAt }) => `${connectionId} ${joinedAt}`}
             columns={[
               { name: "Who", cell: (participant) => <Person {...participant} />, as: "wide" },
-              { name: "From", cell: ({ joinedAt }) => <Time iso={joinedAt} />, as: "number" },
+              {
+                name: "From",
+                cell: ({ joinedAt }) => (joinedAt ? <Time iso={joinedAt} /> : NONE),
+                as: "number",
+              },
               { name: "To", cell: ({ leftAt }) => (leftAt ? <Time iso={leftAt} /> : NONE), as: "number" },
             ]}
           />
         </Section>
-        <Section title="Negotiation" aside={<p class="hint">seconds count from the call's start</p>}>
+        <Section title="Negotiation" aside={<p class="hint">times count from the call's start</p>}>
           {call.steps.length === 0 ? (
             <p class="none">No step is known.</p>
           ) : (
@@ -112,7 +114,7 @@ function Known({ call, refresh }: { call: Answer; refresh: () => void }) {
           )}
         </Section>
       </div>
-      <Quality call={call} />
+      <Quality call={call} users={users} />
       {call.state === "ended" && call.steps.some(({ type }) => type === "failed") && (
         <p class="hint">
           <Badge tone="poor">unanswered</Badge> An offer without an answer: the other had closed its page, had
@@ -123,7 +125,29 @@ function Known({ call, refresh }: { call: Answer; refresh: () => void }) {
   );
 }
 
+type Seen = Omit<Participant, "joinedAt"> & { readonly joinedAt: string | null };
+
+/** While a call lasts history knows who began it; the room knows who has come to it since. */
+function useParticipants(call: Answer): readonly Seen[] {
+  const lasts = call.state === "active";
+  const room = useReading(async (ending) => (lasts ? await api.room(call.room, ending) : undefined), [call])
+    .value.value;
+  if (!lasts || room?.call?.id !== call.id) return call.participants;
+  const known = new Set(call.participants.map(({ connectionId }) => connectionId));
+  const later = room.call.participants.filter((id) => !known.has(id));
+  const userOf = (id: string) => room.members.find(({ connectionId }) => connectionId === id)?.userId ?? null;
+  return [
+    ...call.participants,
+    ...later.map((connectionId) => ({
+      connectionId,
+      userId: userOf(connectionId),
+      joinedAt: null,
+      leftAt: null,
+    })),
+  ];
+}
+
 function after(time: string, start: string): string {
-  const seconds = (Date.parse(time) - Date.parse(start)) / 1000;
-  return `${seconds < 0 ? "−" : "+"}${Math.abs(seconds).toFixed(2)} s`;
+  const ms = Date.parse(time) - Date.parse(start);
+  return ms === 0 ? "at start" : `${ms < 0 ? "−" : "+"}${duration(Math.abs(ms))}`;
 }

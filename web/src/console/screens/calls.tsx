@@ -4,12 +4,13 @@ import type { ListedCall } from "../answers";
 import * as api from "../api";
 import { duration, NONE } from "../format";
 import { useLive } from "../live";
+import { known } from "../names";
 import { usePages } from "../pages";
 import { Age, Time } from "../parts/clock";
 import { Choice, Filters, filter, SPAN_WORDS, since, TextFilter } from "../parts/filters";
 import { LiveState } from "../parts/live-state";
 import { type Column, PagedTable } from "../parts/table";
-import { Badge, nameOf, RoomLink } from "../parts/words";
+import { Badge, RoomLink } from "../parts/words";
 import { useReading } from "../reading";
 import { href } from "../router";
 
@@ -29,7 +30,7 @@ const COLUMNS: readonly Column<ListedCall>[] = [
   { name: "Room", cell: ({ room }) => <RoomLink name={room} />, as: "wide" },
   { name: "State", cell: ({ state }) => <CallState state={state} /> },
   { name: "Lasted", cell: (call) => <Lasted call={call} />, as: "number" },
-  { name: "Took part", cell: (call) => <bdi>{names(call)}</bdi>, as: "minor" },
+  { name: "Took part", cell: (call) => <bdi>{whoTookPart(call)}</bdi>, as: "minor" },
   { name: "Setup", cell: ({ setupMs }) => (setupMs === null ? NONE : duration(setupMs)), as: "minor number" },
   { name: "Ended because", cell: ({ reason }) => reason ?? NONE, as: "minor" },
 ];
@@ -40,8 +41,8 @@ export function Calls() {
   const pages = usePages(api.calls, query, EVERY_MS);
   const total = useReading((ending) => api.countCalls(query, ending), [JSON.stringify(query)], EVERY_MS);
   const live = useLive({}, TYPES, () => {
-    pages.reading.refresh();
-    total.refresh();
+    pages.reading.follow();
+    total.follow();
   });
   return (
     <>
@@ -80,8 +81,8 @@ export const CallState = ({ state }: Pick<ListedCall, "state">) =>
 export const Lasted = ({ call: { startedAt, durationMs } }: { call: ListedCall }) =>
   durationMs === null ? <Age iso={startedAt} /> : <span>{duration(durationMs)}</span>;
 
-function names({ participants }: ListedCall): string {
-  const known = participants.map(({ userId, connectionId }) => nameOf(userId) ?? connectionId);
-  const more = known.length - SHOWN_NAMES;
-  return known.slice(0, SHOWN_NAMES).join(", ") + (more > 0 ? ` and ${more} more` : "");
+function whoTookPart({ participants }: ListedCall): string {
+  const names = participants.map(({ userId, connectionId }) => userId ?? known(connectionId) ?? connectionId);
+  const more = names.length - SHOWN_NAMES;
+  return names.slice(0, SHOWN_NAMES).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }

@@ -94,7 +94,7 @@ function Drawn({ steps, each }: { steps: readonly CallsStep[]; each: Span["step"
           />
           <Chart
             title="Success rate"
-            unit="share"
+            unit="rate"
             times={times}
             none="No offer was made."
             series={[{ name: "answered offers", values: steps.map((step) => step.successRate) }]}

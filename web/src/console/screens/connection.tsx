@@ -1,18 +1,21 @@
 /** One connection: what it says about itself, what it does, and a way to end it. */
 
+import { useState } from "preact/hooks";
 import type { Connection as Answer, Frame } from "../answers";
 import * as api from "../api";
 import { bytes, NONE } from "../format";
+import { known, nameOf } from "../names";
 import { Age, Time } from "../parts/clock";
 import { Confirm } from "../parts/confirm";
 import { Table } from "../parts/table";
-import { Timeline } from "../parts/timeline";
-import { Availability, Badge, Fields, nameOf, RoomLink, Section, Trouble, Value } from "../parts/words";
+import { HAPPENINGS, Timeline } from "../parts/timeline";
+import { Availability, Badge, Fields, RoomLink, Section, Trouble, Value } from "../parts/words";
 import { useReading } from "../reading";
 import { href } from "../router";
 
 const EVERY_MS = 10_000;
 const FRAMES_MS = 2000;
+const FEW = 10;
 const GONE = 404;
 
 export function Connection({ id }: { id: string }) {
@@ -20,7 +23,7 @@ export function Connection({ id }: { id: string }) {
   const connection = reading.value.value;
   const problem = reading.problem.value;
   const gone = problem?.status === GONE;
-  const name = nameOf(connection?.userId, connection?.metadata) ?? id;
+  const name = nameOf(connection?.userId, connection?.metadata) ?? known(id) ?? id;
   return (
     <>
       <p class="crumbs">
@@ -38,7 +41,7 @@ export function Connection({ id }: { id: string }) {
             yes="Disconnect"
             act={async () => {
               await api.disconnect(id);
-              reading.refresh();
+              reading.follow();
             }}
           >
             <p>
@@ -61,8 +64,9 @@ export function Connection({ id }: { id: string }) {
       <Timeline
         title="What happened"
         query={{ connection: id, since: "1h" }}
+        types={HAPPENINGS}
         none="Nothing in the last hour."
-        onEvents={() => reading.refresh()}
+        onEvents={() => reading.follow()}
       />
     </>
   );
@@ -74,6 +78,7 @@ function Facts({ of }: { of: Answer }) {
     <div class="columns">
       <Section title="Connection">
         <Fields
+          as="rows"
           of={[
             ["Connection", <code key="id">{of.connectionId}</code>],
             ["User", of.userId && <bdi>{of.userId}</bdi>],
@@ -90,7 +95,10 @@ function Facts({ of }: { of: Answer }) {
         {metadata.length === 0 ? (
           <p class="none">It says nothing about itself.</p>
         ) : (
-          <Fields of={metadata.map(([name, value]) => [name, <Value key={name} of={value} />] as const)} />
+          <Fields
+            as="rows"
+            of={metadata.map(([name, value]) => [name, <Value key={name} of={value} />] as const)}
+          />
         )}
       </Section>
     </div>
@@ -116,26 +124,30 @@ const RoomList = ({ names }: { names: readonly string[] }) => (
 function Frames({ id }: { id: string }) {
   const reading = useReading((ending) => api.frames(id, ending), [id], FRAMES_MS);
   const frames = reading.value.value?.items;
+  const [all, show] = useState(false);
   return (
     <Section title="Recent frames" aside={<p class="hint">the last fifty, without what they carry</p>}>
       <Trouble problem={reading.problem.value} />
       {frames?.length === 0 && <p class="none">No frame yet.</p>}
       {frames && frames.length > 0 && <Routes of={frames} />}
       {frames && frames.length > 0 && (
-        <div class="scrolling">
-          <Table<Frame>
-            caption="Recent frames, the latest first"
-            items={frames}
-            keyOf={(frame) => `${frame.time} ${frame.direction} ${frame.route} ${frame.ref}`}
-            columns={[
-              { name: "Route", cell: ({ route }) => <code>{route}</code> },
-              { name: "Direction", cell: ({ direction }) => (direction === "in" ? "from it" : "to it") },
-              { name: "Size", cell: (frame) => bytes(frame.bytes), as: "number" },
-              { name: "Ref", cell: ({ ref }) => ref && <code class="soft">{ref}</code>, as: "minor" },
-              { name: "Time", cell: ({ time }) => <Time iso={time} />, as: "number" },
-            ]}
-          />
-        </div>
+        <Table<Frame>
+          caption="Recent frames, the latest first"
+          items={all ? frames : frames.slice(0, FEW)}
+          keyOf={(frame) => `${frame.time} ${frame.direction} ${frame.route} ${frame.ref}`}
+          columns={[
+            { name: "Route", cell: ({ route }) => <code>{route}</code> },
+            { name: "Direction", cell: ({ direction }) => (direction === "in" ? "from it" : "to it") },
+            { name: "Size", cell: (frame) => bytes(frame.bytes), as: "number" },
+            { name: "Ref", cell: ({ ref }) => ref && <code class="soft">{ref}</code>, as: "minor" },
+            { name: "Time", cell: ({ time }) => <Time iso={time} />, as: "number" },
+          ]}
+        />
+      )}
+      {frames && frames.length > FEW && (
+        <button type="button" class="button" aria-expanded={all} onClick={() => show(!all)}>
+          {all ? "Fewer" : `All ${frames.length}`}
+        </button>
       )}
     </Section>
   );

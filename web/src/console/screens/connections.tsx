@@ -36,8 +36,8 @@ export function Connections() {
     EVERY_MS,
   );
   const live = useLive({}, TYPES, (events) => {
-    pages.reading.refresh();
-    if (events.some(({ type }) => type.startsWith("connection."))) total.refresh();
+    pages.reading.follow();
+    if (events.some(({ type }) => type.startsWith("connection."))) total.follow();
   });
   return (
     <>

@@ -37,7 +37,7 @@ export function Messages() {
     { ...query, room },
     EVERY_MS,
   );
-  const live = useLive({}, ["message.posted"], () => pages.reading.refresh());
+  const live = useLive({}, ["message.posted"], () => pages.reading.follow());
   return (
     <>
       <div class="screen-head">

@@ -8,7 +8,7 @@ import { count, NONE } from "../format";
 import { Chart } from "../parts/chart";
 import { Age } from "../parts/clock";
 import { Table } from "../parts/table";
-import { Timeline } from "../parts/timeline";
+import { HAPPENINGS, Timeline } from "../parts/timeline";
 import { Badge, Section, Trouble } from "../parts/words";
 import { type Reading, useReading } from "../reading";
 import { href, type Screen } from "../router";
@@ -47,11 +47,12 @@ export function Overview() {
         <Timeline
           title="Now"
           query={{ since: "10m" }}
+          types={HAPPENINGS}
           kept={FEED}
           none="Nothing has happened in the last ten minutes."
           onEvents={(events) => {
             for (const kind of new Set(events.map(({ type }) => type.split(".", 1)[0] ?? "")))
-              counted[kind]?.refresh();
+              counted[kind]?.follow();
           }}
         />
         <Parts />
@@ -122,7 +123,7 @@ function Rates() {
     <Section title="Each second" aside={<p class="hint">the last two minutes</p>}>
       <Trouble problem={reading.problem.value} />
       {reading.value.value && (
-        <div class="charts">
+        <div class="charts charts-small">
           <Chart {...chart} title="Messages" series={[each("messages", (step) => step.messages)]} />
           <Chart
             {...chart}

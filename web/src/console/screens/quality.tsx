@@ -6,7 +6,7 @@ import * as api from "../api";
 import { bytes, count, duration, NONE, percent } from "../format";
 import { Chart } from "../parts/chart";
 import { Table } from "../parts/table";
-import { nameOf, Section, Trouble } from "../parts/words";
+import { Section, Trouble } from "../parts/words";
 import { useReading } from "../reading";
 import { type Path, paths, timeline } from "../samples";
 
@@ -14,21 +14,23 @@ const EVERY_MS = 5000;
 const PART = 500;
 /** Twenty parts: four people for about an hour. */
 const MOST = 10_000;
-const DRAWN_PATHS = 6;
+const DRAWN_PATHS = 4;
 
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
-export function Quality({ call }: { call: Call }) {
+interface QualityProps {
+  readonly call: Call;
+  /** Whose each connection is. */
+  readonly users: ReadonlyMap<string, string | null>;
+}
+
+export function Quality({ call, users }: QualityProps) {
   const known = useMemo(() => new Samples(call.id), [call.id]);
   const active = call.state === "active";
   const reading = useReading((ending) => known.more(ending), [call.id], active ? EVERY_MS : undefined);
   useEffect(() => reading.refresh(), [active]);
   const samples = reading.value.value;
-  const users = useMemo(
-    () => new Map(call.participants.map(({ connectionId, userId }) => [connectionId, nameOf(userId)])),
-    [call],
-  );
-  const found = useMemo(() => paths(samples ?? [], (id) => users.get(id) ?? id), [samples, users]);
+  const found = useMemo(() => paths(samples ?? [], (id) => users.get(id) ?? id), [samples, users.size]);
   const times = useMemo(() => timeline(found), [found]);
   return (
     <Section title="Quality" aside={<p class="hint">as the participants measured it</p>}>
@@ -72,7 +74,7 @@ function Charts({ paths: drawn, times }: { paths: readonly Path[]; times: readon
   const series = (pick: (sample: Sample) => number | null) =>
     drawn.map((path) => ({ name: path.name, values: path.over(times, pick) }));
   return (
-    <div class="charts">
+    <div class="charts charts-large">
       <Chart
         title="Round trip"
         unit="ms"
@@ -87,7 +89,7 @@ function Charts({ paths: drawn, times }: { paths: readonly Path[]; times: readon
         times={times}
         series={series((sample) => sample.jitterMs)}
       />
-      <Chart title="Packets lost" unit="share" clock={CLOCK} times={times} series={series(lossOf)} />
+      <Chart title="Packets lost" unit="part" clock={CLOCK} times={times} series={series(lossOf)} />
       <Chart
         title="Received"
         unit="bytes"

@@ -5,7 +5,7 @@ import * as api from "../api";
 import { count, duration, NONE } from "../format";
 import { Age, Time } from "../parts/clock";
 import { Table } from "../parts/table";
-import { Timeline } from "../parts/timeline";
+import { HAPPENINGS, Timeline } from "../parts/timeline";
 import { Availability, Badge, Fields, Person, Section, Trouble } from "../parts/words";
 import { useReading } from "../reading";
 import { href } from "../router";
@@ -39,15 +39,6 @@ export function Room({ name }: { name: string }) {
       </div>
       {empty ? <p class="none">Nobody is in this room now.</p> : <Trouble problem={problem} />}
       <div class="columns">
-        <Timeline
-          title="What happens"
-          query={{ room: name, since: "1h" }}
-          none="Nothing in the last hour."
-          onEvents={(events) => {
-            reading.refresh();
-            if (events.some(({ type }) => type === "call.started" || type === "call.ended")) calls.refresh();
-          }}
-        />
         <div>
           {room && !empty && (
             <Section title={`Members (${count(room.members.length)})`}>
@@ -94,6 +85,16 @@ export function Room({ name }: { name: string }) {
             </ul>
           </Section>
         </div>
+        <Timeline
+          title="What happens"
+          query={{ room: name, since: "1h" }}
+          types={HAPPENINGS}
+          none="Nothing in the last hour."
+          onEvents={(events) => {
+            reading.follow();
+            if (events.some(({ type }) => type === "call.started" || type === "call.ended")) calls.follow();
+          }}
+        />
       </div>
     </>
   );

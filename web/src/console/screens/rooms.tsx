@@ -39,8 +39,8 @@ export function Rooms() {
   const pages = usePages(api.rooms, query, EVERY_MS);
   const total = useReading((ending) => api.countRooms(query, ending), [JSON.stringify(query)], EVERY_MS);
   const live = useLive({}, TYPES, () => {
-    pages.reading.refresh();
-    total.refresh();
+    pages.reading.follow();
+    total.follow();
   });
   return (
     <>
