@@ -1,6 +1,7 @@
 """The NATS and the PostgreSQL of the chart, really configured as rendered: who may do what there."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ from parley.cli.embedded.binaries import binary
 from parley.cli.embedded.ports import LOOPBACK, free_port
 from parley.kit.bus import nats_bus
 from parley.kit.migrate import migrate
+from parley.kit.parts import roll_call, telling
+from parley.kit.probes import Probes
 from parley.protocol import subjects
 
 RENDERED = render(nats__replicas=1)
@@ -94,6 +97,17 @@ async def test_nobody_hears_the_answers_of_others(broker: str) -> None:
         await client.flush()
         assert await refused(client)
         await client.close()
+
+
+async def test_presence_hears_from_every_service_how_it_is(broker: str) -> None:
+    async with AsyncExitStack() as stack:
+        buses = {}
+        for user in SERVICES:
+            bus = await stack.enter_async_context(nats_bus(f"nats://{user}:{password(user)}@{broker}", user))
+            await stack.enter_async_context(telling(bus, Probes(), user, f"{user}-1", dict))
+            buses[user] = bus
+
+        assert [part.name for part in await roll_call(buses["presence"])] == sorted(SERVICES)
 
 
 @pytest.mark.parametrize(
