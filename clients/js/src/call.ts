@@ -12,10 +12,9 @@ import { ParleyError } from "./errors.js";
 import type { Member, Signal } from "./frames.js";
 import { IceServers } from "./ice.js";
 import { willing } from "./membership.js";
-import { isSignalData, type SignalData } from "./negotiation.js";
 import { type Kind, Outgoing } from "./outgoing.js";
 import { Participation, type Unwilling } from "./participation.js";
-import { Peer } from "./peer.js";
+import { isPeerData, Peer, type PeerData } from "./peer.js";
 import { Reports } from "./reports.js";
 import { type JoinOptions, join, type Room } from "./room.js";
 import { Chronicle, type Summary } from "./summary.js";
@@ -314,7 +313,7 @@ export class Call extends Emitter<CallEvents> {
 
   #signalled(signal: Signal): void {
     const { from, data } = signal;
-    if (!isSignalData(data)) return;
+    if (!isPeerData(data)) return;
     const member = this.room.members.get(from);
     if (!member) return this.#early.keep(signal);
     if (!this.takesPart) return;
@@ -338,7 +337,7 @@ export class Call extends Emitter<CallEvents> {
       data: (data) => this.emit("data", { from: connectionId, data }),
       measured: () => this.emit("quality", peer),
       trouble: (error) => this.emit("trouble", { connectionId, error }),
-      begunAnew: (description) => this.#meetAgain(peer, description),
+      beginAnew: (description) => this.#meetAgain(peer, description),
     });
     this.#peers.set(connectionId, peer);
     this.#chronicle.came(peer);
@@ -347,17 +346,17 @@ export class Call extends Emitter<CallEvents> {
     return peer;
   }
 
-  /** The other side has let go of what it had with us, and has begun anew. */
-  #meetAgain({ connectionId }: Peer, description: RTCSessionDescriptionInit): void {
+  /** With another peer connection: answer what was offered from another one, or offer. */
+  #meetAgain({ connectionId }: Peer, description?: RTCSessionDescriptionInit): void {
     this.#drop(connectionId);
     const member = this.room.members.get(connectionId);
     if (!member) return;
-    if (description.type === "offer")
+    if (description?.type === "offer")
       this.#signalled({ type: "signal", from: connectionId, data: { description } });
-    else this.#call(member); // what was answered is gone with the one that had asked
+    else this.#call(member);
   }
 
-  #signal(connectionId: string, data: SignalData): void {
+  #signal(connectionId: string, data: PeerData): void {
     this.room.connection
       .signal(connectionId, data)
       .catch((error: unknown) => this.emit("trouble", { connectionId, error }));

@@ -17,13 +17,21 @@ export function isSignalData(data: unknown): data is SignalData {
   return typeof data === "object" && data !== null && ("description" in data || "candidate" in data);
 }
 
+/** The fragment by which candidates name a description, and the sides of a path each other. */
+export function fragment(description: RTCSessionDescriptionInit | null): string | undefined {
+  return /^a=ice-ufrag:(\S+)/m.exec(description?.sdp ?? "")?.[1];
+}
+
 export interface NegotiationOptions {
   readonly polite: boolean;
   readonly send: (data: SignalData) => void;
   /** An offer was taken: say with what it is answered, before it is. */
   readonly answering?: () => Promise<unknown> | undefined;
-  /** The other side has another peer connection than before: this one is of no use to it any more. */
-  readonly begunAnew?: (description: RTCSessionDescriptionInit) => void;
+  /**
+   * This peer connection is of no use any more: the other side has another one than before, and said this
+   * from it; or, without a description, media may have been lost on our side.
+   */
+  readonly beginAnew?: (description?: RTCSessionDescriptionInit) => void;
   /** Our own offer could not be made. */
   readonly trouble?: (error: unknown) => void;
 }
@@ -55,7 +63,12 @@ export class Negotiation {
 
   /** Do what the other side's signal asks for. */
   receive(data: SignalData): Promise<void> {
-    const done = this.#turn.then(() => this.#take(data));
+    return this.inTurn(() => this.#take(data));
+  }
+
+  /** Do something when nothing that was signalled is half done. */
+  inTurn(act: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(act);
     this.#turn = done.catch(() => {});
     return done;
   }
@@ -98,6 +111,7 @@ export class Negotiation {
   async #take(data: SignalData): Promise<void> {
     if (this.#closed) return;
     if ("description" in data) return this.#described(data.description);
+    if (!this.#pc.remoteDescription) return; // it belongs to one that was let go
     try {
       await this.#pc.addIceCandidate(data.candidate);
     } catch (error) {
@@ -112,10 +126,12 @@ export class Negotiation {
     if (this.#ignoringOffer) return;
     const session = sessionOf(description);
     if (this.#session !== undefined && session !== undefined && session !== this.#session)
-      return this.#options.begunAnew?.(description);
+      return this.#options.beginAnew?.(description);
     // the answer to an offer that was said twice comes twice
     if (description.type === "answer" && this.#pc.signalingState === "stable") return;
 
+    const offering = this.#makingOffer || this.#pc.signalingState === "have-local-offer";
+    const tookBack = offering && description.type === "offer" && session === this.#session;
     this.#settingAnswer = description.type === "answer";
     try {
       await this.#pc.setRemoteDescription(description);
@@ -127,6 +143,8 @@ export class Negotiation {
     await this.#options.answering?.();
     await this.#pc.setLocalDescription();
     this.#say(0);
+    // Chromium 147 loses what goes over transceivers of our own making when an offer is taken back in mid-call.
+    if (tookBack) this.#options.beginAnew?.();
   }
 }
 

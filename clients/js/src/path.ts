@@ -19,15 +19,17 @@ const SILENCE_MS = 6000;
 export class Path {
   readonly #pc: RTCPeerConnection;
   readonly #reachable: () => boolean;
+  readonly #restart: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #check: ReturnType<typeof setTimeout> | undefined;
   #searches = 0;
   #searchedAt = 0;
 
-  /** `reachable` says whether the server can be reached, and through it the other side. */
-  constructor(pc: RTCPeerConnection, reachable: () => boolean) {
+  /** `reachable` says whether the server can be reached, and through it the other side; `restart` looks for a path. */
+  constructor(pc: RTCPeerConnection, reachable: () => boolean, restart: () => void) {
     this.#pc = pc;
     this.#reachable = reachable;
+    this.#restart = restart;
     pc.oniceconnectionstatechange = () => this.#changed();
   }
 
@@ -79,7 +81,7 @@ export class Path {
   /** Once the server can be reached again, `examine` is called. */
   #search(): void {
     if (!this.#reachable()) return;
-    this.#pc.restartIce();
+    this.#restart();
     this.#later(Math.min(LONGEST_SEARCH_MS, SEARCH_MS * 2 ** this.#searches));
     this.#searches += 1;
     this.#searchedAt = performance.now();

@@ -1,17 +1,25 @@
 /** One remote member of a call: the peer connection to it, what it sends, and how well that goes. */
 
 import type { Member } from "./frames.js";
-import { Negotiation, type SignalData } from "./negotiation.js";
+import { fragment, isSignalData, Negotiation, type SignalData } from "./negotiation.js";
 import { KINDS, type Kind, type Outgoing } from "./outgoing.js";
 import { Path } from "./path.js";
 import { type Quality, read } from "./quality.js";
+
+/** What peers signal to each other: steps of a negotiation; or, to the impolite side, that these ICE credentials are to be replaced. */
+export type PeerData = SignalData | { readonly restart: string };
+
+export function isPeerData(data: unknown): data is PeerData {
+  if (isSignalData(data)) return true;
+  return typeof data === "object" && data !== null && "restart" in data && typeof data.restart === "string";
+}
 
 export interface PeerOptions {
   /** As last seen. */
   readonly member: Member;
   readonly iceServers: readonly RTCIceServer[];
   readonly outgoing: Outgoing;
-  readonly send: (data: SignalData) => void;
+  readonly send: (data: PeerData) => void;
   /** Whether the server can be reached now. */
   readonly reachable: () => boolean;
   /** The stream has other tracks, or the connection is in another state. */
@@ -19,12 +27,14 @@ export interface PeerOptions {
   readonly data: (data: string | ArrayBuffer) => void;
   readonly measured: () => void;
   readonly trouble: (error: unknown) => void;
-  /** The member has another peer connection than before, and said this from it. */
-  readonly begunAnew: (description: RTCSessionDescriptionInit) => void;
+  /** This peer is of no use any more; the member may have said this to another one that is to be made. */
+  readonly beginAnew: (description?: RTCSessionDescriptionInit) => void;
 }
 
 /** Both sides have the channel under this number: it needs no words of its own. */
 const CHANNEL = { label: "parley", id: 0 } as const;
+/** How long the impolite side has for what it was asked for. */
+const ASKED_MS = 3000;
 const DECODED_POLL_MS = 30;
 const DECODED_PATIENCE_MS = 10_000;
 
@@ -40,6 +50,7 @@ export class Peer {
   /** As the others see it now; kept up to date by the call. */
   member: Member;
   readonly #options: PeerOptions;
+  readonly #polite: boolean;
   readonly #negotiation: Negotiation;
   readonly #path: Path;
   /** What carries microphone and camera. */
@@ -48,6 +59,7 @@ export class Peer {
   #channel: RTCDataChannel | undefined;
   #setupMs: number | undefined;
   #firstMediaMs: number | undefined;
+  #asked: ReturnType<typeof setTimeout> | undefined;
   #decoding: ReturnType<typeof setTimeout> | undefined;
 
   /** @internal */
@@ -55,15 +67,16 @@ export class Peer {
     this.#options = options;
     this.member = options.member;
     this.connectionId = options.member.connectionId;
+    this.#polite = options.member.polite;
     this.pc = new RTCPeerConnection({ iceServers: [...options.iceServers] });
     this.#negotiation = new Negotiation(this.pc, {
-      polite: options.member.polite,
+      polite: this.#polite,
       send: options.send,
       answering: () => this.#answer(),
-      begunAnew: options.begunAnew,
+      beginAnew: options.beginAnew,
       trouble: options.trouble,
     });
-    this.#path = new Path(this.pc, options.reachable);
+    this.#path = new Path(this.pc, options.reachable, () => this.restartIce());
     this.pc.onconnectionstatechange = () => this.#moved();
     this.pc.ontrack = ({ track }) => this.#receive(track);
   }
@@ -107,8 +120,25 @@ export class Peer {
   }
 
   /** @internal */
-  receive(data: SignalData): Promise<void> {
-    return this.#negotiation.receive(data);
+  async receive(data: PeerData): Promise<void> {
+    if (!("restart" in data)) return this.#negotiation.receive(data);
+    // if it is not the same any more, what they ask for is done already
+    if (fragment(this.pc.currentRemoteDescription) === data.restart && !this.#polite) this.restartIce();
+  }
+
+  /**
+   * Look for another path, while media goes over the one there is. The polite side asks the other for it:
+   * would both offer, one would have to take its offer back.
+   */
+  restartIce(): void {
+    if (!this.#polite) return this.pc.restartIce();
+    const restart = fragment(this.pc.currentLocalDescription);
+    if (restart === undefined) return this.pc.restartIce();
+    this.#options.send({ restart });
+    clearTimeout(this.#asked);
+    this.#asked = setTimeout(() => {
+      if (fragment(this.pc.currentLocalDescription) === restart) this.pc.restartIce(); // not all understand this
+    }, ASKED_MS);
   }
 
   /**
@@ -164,6 +194,7 @@ export class Peer {
   /** @internal */
   close(): void {
     clearTimeout(this.#decoding);
+    clearTimeout(this.#asked);
     this.#negotiation.close();
     this.#path.close();
     this.pc.onconnectionstatechange = null;

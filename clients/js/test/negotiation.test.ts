@@ -7,6 +7,7 @@ import { Negotiation, type SignalData } from "../src/negotiation.js";
 class SignallingStates {
   signalingState: RTCSignalingState = "stable";
   localDescription: RTCSessionDescription | null = null;
+  remoteDescription: { type: RTCSdpType } | null = null;
   onnegotiationneeded: (() => Promise<void>) | undefined;
   onicecandidate: ((event: { candidate: unknown }) => void) | undefined;
   /** Whose candidates fit what was negotiated. */
@@ -30,6 +31,7 @@ class SignallingStates {
     if (type === "answer" && this.signalingState !== "have-local-offer")
       throw new Error("an answer to nothing");
     this.signalingState = type === "offer" ? "have-remote-offer" : "stable"; // an offer rolls our own back
+    this.remoteDescription = { type };
   }
 
   async addIceCandidate(candidate: { of: string }): Promise<void> {
@@ -48,7 +50,7 @@ function side(polite: boolean) {
   const negotiation = new Negotiation(states as unknown as RTCPeerConnection, {
     polite,
     send: (data) => sent.push(data),
-    begunAnew: (description) => renewals.push(description),
+    beginAnew: (description) => renewals.push(description ?? { type: "rollback" }),
   });
   after(() => negotiation.close());
   const receive = (data: SignalData) => negotiation.receive(data);
