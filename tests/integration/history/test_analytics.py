@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from support.eventually import eventually
 from support.history import Replica, replica
 from support.said import NOON, Room, publish
 
@@ -202,13 +203,24 @@ async def test_of_two_transactions_with_the_same_event_one_counts_it(history: Re
     """The later one waits for the earlier, and finds it done."""
     arrived = Arrived("stream", [(7, Happened("default", "joins", NOON)), (9, None)])
 
-    async def count() -> None:
+    async def count(what: Arrived) -> None:
         async with history.db.begin() as connection:
-            await store.write(connection, (), arrived)
+            await store.write(connection, (), what)
 
-    await asyncio.gather(*(count() for _ in range(4)))
-    async with history.db.begin() as connection:
-        await store.write(connection, (), Arrived("another stream", arrived.events))
+    async def waits() -> str | None:
+        waiting = (
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
+        async with history.db.connect() as connection:
+            return None if await connection.scalar(text(waiting)) else "nobody waits yet"
+
+    await count(Arrived("stream", [(1, None)]))
+    async with history.db.begin() as earlier:
+        await store.write(earlier, (), arrived)
+        later = asyncio.create_task(count(arrived))
+        await eventually(waits)
+    await later
+    await count(Arrived("another stream", arrived.events))
 
     items = (await history.get("/v1/analytics/activity", step="hour", **AT_NOON))["items"]
     assert [item["joins"] for item in items] == [0, 2, 0, 0]
