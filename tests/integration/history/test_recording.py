@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.eventually import eventually
@@ -13,6 +14,7 @@ from parley.cli.embedded import Server
 from parley.history.inbox import Inbox
 from parley.kit.bus import Bus, Message
 from parley.kit.migrate import migrate
+from parley.protocol.clock import rfc3339
 
 HOSTILE = '{"big":123456789012345678901234567890,"far":1e999,"nul":"\\u0000","a":1,"a":2, "s" : [ ] }'
 
@@ -143,6 +145,9 @@ async def test_a_nats_that_was_wiped_is_read_from_its_new_beginning(
 
     await history.has("messages", 2, within=20)
     await eventually(history.recorder.behind)
+    span: dict[str, Any] = {"from": rfc3339(NOON), "to": rfc3339(NOON + 1)}
+    [minute] = (await history.get("/v1/analytics/activity", **span))["items"]
+    assert minute["messages"] == 2, "the first event of another stream is another one"
 
 
 async def test_two_replicas_share_the_events(nats_url: str, database_url: str, bus: Bus) -> None:
