@@ -31,6 +31,11 @@ Notes = deque[Note]
 """The latest `MOST` of a connection, the oldest first."""
 
 
+def none_yet() -> Notes:
+    """Return what a connection has before its first note."""
+    return deque(maxlen=MOST)
+
+
 class _Routes(dict[type, str]):
     """The names of what is asked and said, by class; looked up once each."""
 

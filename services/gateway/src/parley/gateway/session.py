@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from parley.gateway.notes import MAX_REF, MOST, ROUTES, Note, Notes
+from parley.gateway.notes import MAX_REF, ROUTES, Note, Notes, none_yet
 from parley.kit.flow import Flow, Rate
 from parley.kit.identity import Identity
 from parley.protocol import clock
@@ -304,7 +304,7 @@ class Session:
     def note(self, note: Note) -> None:
         """Keep a note of a frame."""
         if self.notes is None:
-            self.notes = Notes(maxlen=MOST)
+            self.notes = none_yet()
         self.notes.append(note)
 
     def _came(self, now: float, request: ask.ClientRequest | None, size: int) -> None:
@@ -319,7 +319,7 @@ class Session:
             ref = ref[:MAX_REF]
         notes = self.notes
         if notes is None:
-            notes = self.notes = Notes(maxlen=MOST)
+            notes = self.notes = none_yet()
         notes.append((now, True, route, size, ref))
 
     def _may_ask(self, more: int, now: float) -> bool:
