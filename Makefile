@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 p
 UV := $(or $(shell command -v uv 2>/dev/null),.venv-uv/bin/uv)
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 CODE := $(wildcard libs/*/src services/*/src) cli/src clients/python/src
-TYPED := $(CODE) tests $(wildcard benchmarks)
+TYPED := $(CODE) tests deploy $(wildcard benchmarks)
 SERVICES := gateway presence rooms history
 CLIENTS := tests/clients/aws tests/clients/kinesis tests/clients/wscat tests/clients/y-webrtc tests/clients/peerjs
 JS := clients/js web tests/e2e $(CLIENTS)
@@ -16,10 +16,10 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard w
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-python test-js check format schema examples bench chaos fuzz e2e web setup clean need-python need-node sdk-docs
+.PHONY: help run test test-python test-js check format schema examples bench chaos fuzz images images-test e2e web setup clean need-python need-node sdk-docs
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup web ## Start everything; Ctrl-C stops it. ARGS="--scale gateway=2" passes arguments on
 	.venv/bin/parley up $(ARGS)
@@ -54,6 +54,10 @@ sdk-docs: clients/js/node_modules/.package-lock.json ## Write the reference of t
 examples: setup ## Write the example of each public event anew, because it is meant to be another now
 	PYTHONPATH=tests .venv/bin/python -m contract.test_event_examples
 
+chart: setup ## Write what the Helm chart says twice (schema and README of its values, front door), and test the chart
+	.venv/bin/python -m deploy.k8s.write
+	.venv/bin/pytest tests/chart $(ARGS)
+
 bench: setup benchmarks/socketio/node_modules/.package-lock.json ## Measure, beside Socket.IO in the same run; prints one table
 	PYTHONPATH=tests .venv/bin/python -m benchmarks $(ARGS)
 
@@ -69,6 +73,12 @@ fuzz: setup ## Look for frames that break a decoder, ten minutes for each. FUZZ_
 	$(UV) sync --quiet --frozen --inexact --python $(PYTHON) --group fuzz
 	@set -e; for decoder in $$(ls tests/fuzz/seeds); do \
 		PYTHONPATH=tests .venv/bin/python -m fuzz $$decoder $(or $(FUZZ_SECONDS),600); done
+
+images: ## Build the container images with docker, podman or buildah. IMAGE_PREFIX=... IMAGE_TAG=...
+	deploy/images.sh $(ARGS)
+
+images-test: setup ## Build the images without registry or engine, and run what is in them (root, debootstrap, buildah)
+	PYTHONPATH=tests .venv/bin/python -m images
 
 e2e: setup web tests/e2e/node_modules/.package-lock.json ## Call in a real browser: two tabs, fake cameras (part of test)
 	.venv/bin/pytest tests/e2e $(ARGS)

@@ -78,10 +78,10 @@ topologySpreadConstraints:
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 runAsNonRoot: true
-capabilities:
-  drop: [ALL]
 seccompProfile:
   type: RuntimeDefault
+capabilities:
+  drop: [ALL]
 {{- end -}}
 
 {{/*

@@ -1,0 +1,304 @@
+"""What must be true of every object that the chart renders, whatever the values are."""
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from chart.rendered import CHART, CI, Object, Rendered, pod_of, render, run
+
+from deploy.k8s.write import SERVICES
+
+VERSIONS = ("1.27", "1.31", "1.34", "1.37")
+"""Minor versions of Kubernetes: the oldest that the chart takes, the newest there is, and two between them."""
+
+OTHERS = ("HTTPRoute", "ServiceMonitor", "ScaledObject", "BackendConfig")
+"""Kinds that are no part of Kubernetes, so its schemas do not know them."""
+
+kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
+"""It reads all definitions anew for each object: half a second."""
+
+
+def all_values() -> list[Any]:
+    return [pytest.param((), id="defaults"), *(pytest.param((file,), id=file.stem) for file in CI)]
+
+
+@pytest.fixture(params=all_values())
+def rendered(request: pytest.FixtureRequest) -> Rendered:
+    return render(*request.param)
+
+
+def test_there_are_values_of_five_installations() -> None:
+    assert {file.stem for file in CI} >= {"minimal", "high-availability", "external", "tls", "strict"}
+
+
+@pytest.mark.parametrize("files", all_values())
+def test_helm_has_nothing_to_object_to(files: tuple[Path, ...]) -> None:
+    values = [word for file in files for word in ("--values", str(file))]
+    done = run("lint", "--strict", "--quiet", str(CHART), *values)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_kubernetes_knows_every_field(rendered: Rendered, version: str) -> None:
+    for thing in rendered.objects:
+        if thing["kind"] not in OTHERS:
+            try:
+                kubernetes_validate.validate(thing, version, strict=True)
+            except kubernetes_validate.ValidationError as error:
+                pytest.fail(f"{thing['kind']} {thing['metadata']['name']}: {error.message} at {list(error.path)}")
+
+
+def test_no_two_objects_have_one_name(rendered: Rendered) -> None:
+    names = [(thing["kind"], thing["metadata"]["name"]) for thing in rendered.objects]
+
+    assert len(names) == len(set(names))
+
+
+def test_liveness_asks_the_process_itself_and_nothing_behind_it(rendered: Rendered) -> None:
+    """Else an outage of NATS or PostgreSQL would restart every pod, and break every socket, for nothing."""
+    seen = 0
+    for container in rendered.containers():
+        if (
+            container.spec["name"] in (*SERVICES, "web")
+            and container.owner["kind"] == "Deployment"
+            and not container.init
+        ):
+            for probe in ("livenessProbe", "startupProbe"):
+                assert container.spec[probe]["httpGet"].keys() == {"path", "port"}, container.title
+                assert container.spec[probe]["httpGet"]["path"] == "/livez", container.title
+            assert container.spec["readinessProbe"]["httpGet"]["path"] == "/readyz"
+            seen += 1
+        for kind in ("livenessProbe", "startupProbe"):
+            asked = str(container.spec.get(kind))
+            assert "readyz" not in asked, container.title
+            assert not re.search(r"https?://|nats://|postgresql://", asked), container.title
+    assert seen == len(SERVICES) + 1
+
+
+def test_every_long_lived_container_has_three_probes(rendered: Rendered) -> None:
+    for container in rendered.containers():
+        if container.owner["kind"] in ("Deployment", "StatefulSet") and not container.init:
+            assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.spec.keys(), container.title
+
+
+def test_a_probe_asks_at_a_port_that_the_container_has(rendered: Rendered) -> None:
+    for container in rendered.containers():
+        ports = {port["name"] for port in container.spec.get("ports", [])}
+        for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+            probe = container.spec.get(kind, {})
+            asked = probe.get("httpGet") or probe.get("tcpSocket")
+            assert asked is None or asked["port"] in ports, container.title
+
+
+def test_no_pod_is_given_what_it_does_not_need(rendered: Rendered) -> None:
+    """Pod security `restricted`, no token of the cluster, no variables made of Services."""
+    for owner in rendered.workloads():
+        spec, name = pod_of(owner)["spec"], f"{owner['kind']} {owner['metadata']['name']}"
+        assert spec["automountServiceAccountToken"] is False, name
+        assert spec["enableServiceLinks"] is False, name
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["runAsUser"] > 0, name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        hosted = owner["metadata"]["name"].endswith("-coturn")
+        assert hosted or not spec.get("hostNetwork"), name
+        assert not spec.keys() & {"hostPID", "hostIPC"}, name
+        for volume in spec.get("volumes", []):
+            assert volume.keys() - {"name"} <= {"emptyDir", "configMap", "secret"}, name
+    for container in rendered.containers():
+        context = container.spec["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False, container.title
+        assert context["readOnlyRootFilesystem"] is True, container.title
+        assert context["capabilities"]["drop"] == ["ALL"], container.title
+        assert set(context["capabilities"].get("add", [])) <= {"NET_BIND_SERVICE"}, container.title
+        assert not context.get("privileged"), container.title
+        assert all("hostPort" not in port for port in container.spec.get("ports", [])), container.title
+
+
+def test_every_container_says_what_it_needs(rendered: Rendered) -> None:
+    for container in rendered.containers():
+        resources = container.spec["resources"]
+        assert {"cpu", "memory"} <= resources["requests"].keys(), container.title
+        assert "memory" in resources["limits"], container.title
+
+
+def test_every_secret_and_its_key_is_there_or_is_the_users(rendered: Rendered) -> None:
+    made = {
+        thing["metadata"]["name"]: {*thing.get("data", {}), *thing.get("stringData", {})}
+        for thing in rendered.of("Secret")
+    }
+    for name, key, where in keys_asked_for(rendered):
+        if name in made:
+            assert key in made[name], f"{where} wants {key} of {name}, which has {made[name]}"
+        else:
+            assert name.startswith("calls-"), f"{where} wants the secret {name}, which nobody makes"
+
+
+def keys_asked_for(rendered: Rendered) -> Iterator[tuple[str, str, str]]:
+    for container in rendered.containers():
+        for variable in container.spec.get("env", []):
+            asked = variable.get("valueFrom", {}).get("secretKeyRef")
+            if asked:
+                yield asked["name"], asked["key"], container.title
+    for owner in rendered.workloads():
+        for volume in pod_of(owner)["spec"].get("volumes", []):
+            for item in volume.get("secret", {}).get("items", []):
+                yield volume["secret"]["secretName"], item["key"], owner["metadata"]["name"]
+
+
+def test_what_is_secret_stands_in_secrets_alone(rendered: Rendered) -> None:
+    """Neither a value of a Secret nor one that was declared as an app's key is anywhere else."""
+    secrets = {
+        value
+        for thing in rendered.of("Secret")
+        for key in thing.get("data", {})
+        if len(value := rendered.secret(thing["metadata"]["name"], key)) > 8
+    }
+    secrets.add("its-secret-that-nobody-else-may-read")
+    for thing in rendered.objects:
+        if thing["kind"] != "Secret":
+            text = str(thing)
+            assert not [secret for secret in secrets if secret in text], f"{thing['kind']} {thing['metadata']['name']}"
+
+
+def test_secrets_that_are_made_are_long_differ_and_stay(rendered: Rendered) -> None:
+    made = [thing for thing in rendered.of("Secret") if "data" in thing]
+    values = [rendered.secret(thing["metadata"]["name"], key) for thing in made for key in thing["data"]]
+
+    assert all(re.fullmatch(r"[A-Za-z0-9]{40}", value) for value in values)
+    assert len(values) == len(set(values))
+    for thing in made:
+        assert thing["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_config_maps_and_claims_that_pods_mount_are_there(rendered: Rendered) -> None:
+    maps = {thing["metadata"]["name"]: thing["data"] for thing in rendered.of("ConfigMap")}
+    for owner in rendered.workloads():
+        spec = pod_of(owner)["spec"]
+        named = {volume["name"] for volume in spec.get("volumes", [])}
+        named |= {claim["metadata"]["name"] for claim in owner["spec"].get("volumeClaimTemplates", [])}
+        for volume in spec.get("volumes", []):
+            assert "configMap" not in volume or volume["configMap"]["name"] in maps, owner["metadata"]["name"]
+        for container in (*spec.get("initContainers", []), *spec["containers"]):
+            mounted = {mount["name"] for mount in container.get("volumeMounts", [])}
+            assert mounted <= named, owner["metadata"]["name"]
+
+
+def test_a_selector_finds_the_pods_of_its_component_and_no_others(rendered: Rendered) -> None:
+    for owner in rendered.workloads():
+        if owner["kind"] in ("Deployment", "StatefulSet"):
+            wanted = owner["spec"]["selector"]["matchLabels"]
+            assert [chosen["metadata"]["name"] for chosen in selected(rendered, wanted)] == [owner["metadata"]["name"]]
+            assert "app.kubernetes.io/version" not in wanted
+
+
+def test_a_service_leads_to_ports_that_its_pods_have(rendered: Rendered) -> None:
+    for service in rendered.of("Service"):
+        (owner,) = selected(rendered, service["spec"]["selector"])
+        ports = {
+            port["name"]: (port["containerPort"], port.get("protocol", "TCP"))
+            for container in pod_of(owner)["spec"]["containers"]
+            for port in container.get("ports", [])
+        }
+        for port in service["spec"]["ports"]:
+            if not port["name"].startswith("relay-"):
+                assert port["targetPort"] in ports, service["metadata"]["name"]
+                assert ports[port["targetPort"]][1] == port.get("protocol", "TCP"), service["metadata"]["name"]
+
+
+def selected(rendered: Rendered, labels: dict[str, str]) -> list[Object]:
+    return [owner for owner in rendered.workloads() if labels.items() <= pod_of(owner)["metadata"]["labels"].items()]
+
+
+def test_budgets_and_policies_select_somebody(rendered: Rendered) -> None:
+    for thing in (*rendered.of("PodDisruptionBudget"), *rendered.of("NetworkPolicy")):
+        chosen = thing["spec"].get("selector") or thing["spec"]["podSelector"]
+        assert selected(rendered, chosen["matchLabels"]), thing["metadata"]["name"]
+
+
+def test_every_pod_has_a_network_policy_unless_they_are_off(rendered: Rendered) -> None:
+    policies = rendered.of("NetworkPolicy")
+    for owner in rendered.workloads():
+        labels = pod_of(owner)["metadata"]["labels"].items()
+        found = [each for each in policies if each["spec"]["podSelector"]["matchLabels"].items() <= labels]
+        assert len(found) == (1 if policies else 0), owner["metadata"]["name"]
+        assert all(each["spec"]["policyTypes"] == ["Ingress", "Egress"] for each in found)
+
+
+def test_what_a_policy_lets_out_another_lets_in(rendered: Rendered) -> None:
+    """A peer among us that is allowed to be asked has a rule that lets the asker in."""
+    policies = {each["metadata"]["name"]: each for each in rendered.of("NetworkPolicy")}
+    for name, policy in policies.items():
+        for rule in policy["spec"].get("egress", []):
+            for peer in rule.get("to", []):
+                labels = peer.get("podSelector", {}).get("matchLabels", {})
+                theirs = [
+                    each
+                    for each in policies.values()
+                    if each["spec"]["podSelector"]["matchLabels"].items() == labels.items()
+                ]
+                if not theirs:
+                    continue
+                for port in rule["ports"]:
+                    if (
+                        name.endswith("-web")
+                        and port["port"] == 8080
+                        and not theirs[0]["metadata"]["name"].endswith("gateway")
+                    ):
+                        continue  # one rule for all four, of which one has sockets
+                    assert lets_in(theirs[0], policy, port["port"]), (
+                        f"{name} to {theirs[0]['metadata']['name']}: {port}"
+                    )
+
+
+def lets_in(policy: Object, asker: Object, port: int) -> bool:
+    mine = asker["spec"]["podSelector"]["matchLabels"]
+    for rule in policy["spec"].get("ingress", []):
+        if port in [each["port"] for each in rule["ports"]]:
+            peers = rule.get("from")
+            if peers is None or any(peer.get("podSelector", {}).get("matchLabels") == mine for peer in peers):
+                return True
+    return False
+
+
+def test_a_rollout_takes_no_pod_away_before_its_successor_is_ready(rendered: Rendered) -> None:
+    for deployment in rendered.of("Deployment"):
+        if pod_of(deployment)["spec"].get("hostNetwork"):
+            continue  # a node has each port once
+        strategy = deployment["spec"]["strategy"]
+        assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+
+
+def test_the_grace_of_a_pod_is_longer_than_its_drain(rendered: Rendered) -> None:
+    """Waiting for endpoints, then the drain, then the goodbyes: before SIGKILL. And a rollout waits for all of it."""
+    for deployment in rendered.of("Deployment"):
+        spec = pod_of(deployment)["spec"]
+        (container,) = [each for each in rendered.containers() if each.owner is deployment and not each.init]
+        if "lifecycle" not in container.spec:
+            continue
+        word, seconds = container.spec["lifecycle"]["preStop"]["exec"]["command"]
+        assert word == "sleep"
+        drain = float(rendered.environment(container).get("GATEWAY_DRAIN_SECONDS", 0))
+        assert int(seconds) + drain + 10 <= spec["terminationGracePeriodSeconds"]
+        patience = container.spec["startupProbe"]["failureThreshold"] * container.spec["startupProbe"]["periodSeconds"]
+        assert deployment["spec"]["progressDeadlineSeconds"] > patience + spec["terminationGracePeriodSeconds"]
+
+
+def test_scaling_down_waits_for_a_drain(rendered: Rendered) -> None:
+    for scaler in rendered.of("HorizontalPodAutoscaler"):
+        owner = rendered.get("Deployment", scaler["spec"]["scaleTargetRef"]["name"])
+        (policy,) = scaler["spec"]["behavior"]["scaleDown"]["policies"]
+        assert policy["value"] == 1
+        assert policy["periodSeconds"] > pod_of(owner)["spec"]["terminationGracePeriodSeconds"]
+        assert "replicas" not in owner["spec"]
+
+
+def test_an_app_name_is_on_every_object(rendered: Rendered) -> None:
+    for thing in rendered.objects:
+        labels = thing["metadata"]["labels"]
+        assert labels["app.kubernetes.io/part-of"] == "parley", thing["metadata"]["name"]
+        assert labels["app.kubernetes.io/instance"] == "parley", thing["metadata"]["name"]
