@@ -57,12 +57,16 @@ class Instance:
         up = (*self._up, *arguments)
         self._process = Process(Program("up", up, self.log, env=self.env, stop_signal=signal.SIGINT))
 
-    async def start(self, *arguments: str, within: float = 60) -> None:
-        """Start it and return when all parts are ready."""
+    async def start(self, *arguments: str, within: float = 90) -> None:
+        """Start it and return when all parts are ready; if they do not get so, leave nothing behind."""
         self.begin(*arguments)
-        await self.ready(within)
+        try:
+            await self.ready(within)
+        except BaseException:
+            await self.stop()
+            raise
 
-    async def ready(self, within: float = 60) -> None:
+    async def ready(self, within: float = 90) -> None:
         """Return when all parts are ready; asked often, they would be busy with answers instead of getting ready."""
         await eventually(lambda: f"not ready: {self.said}" if not self._all_ready() else None, within, pause=0.1)
 
