@@ -234,6 +234,21 @@ async def test_what_does_not_fit_in_memory_is_read_again(bus: Bus, monkeypatch: 
     assert [entry.sequence for entry in entries] == list(range(1, 21))
 
 
+async def test_a_reader_that_is_given_less_memory_holds_no_more_and_misses_nothing(bus: Bus) -> None:
+    """What is larger than all that it may hold, it holds alone."""
+    sizes = [*[100_000] * 20, 600_000, *[100_000] * 20]
+    await bus.publish_all([Message(IN, b"x" * size) for size in sizes])
+
+    async with reading(bus, subjects.INGRESS, [IN], 1, max_bytes=500_000) as reader:
+        first = await reader.next(1)
+        await eventually(lambda: None if reader._tap and reader._tap.doubt else "it takes all there is")
+        waiting = sum(len(entry.payload) for entry in reader._tap.entries) if reader._tap else 0
+        rest = await read(reader, len(sizes) - 1)
+
+    assert waiting <= 500_000
+    assert [len(entry.payload) for entry in first + rest] == sizes
+
+
 async def test_a_reader_notices_that_the_server_has_fallen_silent(
     nats_server: Server, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
