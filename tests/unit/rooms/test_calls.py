@@ -138,7 +138,11 @@ def test_who_has_hung_up_can_negotiate_again(partition):
     negotiated(partition, "ana", "bob")
 
     assert announced(presents(partition, "bob", "busy")) == ["call.ended"]
+    late = negotiated(partition, "ana", "bob")  # an answer that was on its way
+    partition.now += 1
     presents(partition, "bob", "available")
+
+    assert late == []
     assert announced(negotiated(partition, "ana", "bob")) == ["call.started"]
 
 

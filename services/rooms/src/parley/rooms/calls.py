@@ -19,7 +19,7 @@ def answered(rows: Rows, command: Negotiated, at: Place) -> Iterator[Output]:
     both = set(rows.members.rooms_of(one)) & set(rows.members.rooms_of(other))
     for ordinal, key in enumerate(sorted(both)):
         members = (rows.members[*key, one], rows.members[*key, other])
-        if key[0] == command.app and all(member.joined_at <= command.time for member in members):
+        if key[0] == command.app and all(member.joined_at <= command.time > member.hung_up_at for member in members):
             yield from pair(rows, key, one, other, at, ordinal)
 
 
@@ -56,7 +56,7 @@ def pair(rows: Rows, key: RoomKey, one: str, other: str, at: Place, ordinal: int
 
 def hung_up(rows: Rows, member: Member, at: Place) -> Iterator[Output]:
     """Note that a member has ended what it had negotiated, and stays in the room."""
-    rows.members[member.key] = replace(member, peers=())
+    rows.members[member.key] = replace(member, peers=(), hung_up_at=at.time)
     yield from left(rows, member, "left", at)
 
 

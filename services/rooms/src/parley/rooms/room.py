@@ -100,6 +100,8 @@ class Member(Struct, frozen=True, kw_only=True):
     profile: Profile
     peers: tuple[str, ...] = ()
     """The members that it has negotiated with."""
+    hung_up_at: int = 0
+    """Milliseconds: when it last ended all of that. Answers from before may still be on their way here."""
 
     @property
     def key(self) -> MemberKey:

@@ -67,6 +67,7 @@ members: Final = sa.Table(
     sa.Column("joined_at", sa.BigInteger, nullable=False),
     sa.Column("profile", JSONB, nullable=False),
     sa.Column("peers", ARRAY(sa.Text), nullable=False),
+    sa.Column("hung_up_at", sa.BigInteger, nullable=False),
 )
 
 window: Final = sa.Table(
