@@ -337,7 +337,7 @@ export class Call extends Emitter<CallEvents> {
       data: (data) => this.emit("data", { from: connectionId, data }),
       measured: () => this.emit("quality", peer),
       trouble: (error) => this.emit("trouble", { connectionId, error }),
-      beginAnew: (description) => this.#meetAgain(peer, description),
+      beginAnew: (data) => this.#meetAgain(peer, data),
     });
     this.#peers.set(connectionId, peer);
     this.#chronicle.came(peer);
@@ -346,14 +346,16 @@ export class Call extends Emitter<CallEvents> {
     return peer;
   }
 
-  /** With another peer connection: answer what was offered from another one, or offer. */
-  #meetAgain({ connectionId }: Peer, description?: RTCSessionDescriptionInit): void {
-    this.#drop(connectionId);
+  /** Meet with another peer connection, for which this was said; or offer. */
+  #meetAgain(peer: Peer, data?: PeerData): void {
+    const { connectionId } = peer;
+    if (this.#peers.get(connectionId) === peer) {
+      this.#chronicle.changed(peer);
+      this.#drop(connectionId);
+    }
+    if (data) this.#signalled({ type: "signal", from: connectionId, data });
     const member = this.room.members.get(connectionId);
-    if (!member) return;
-    if (description?.type === "offer")
-      this.#signalled({ type: "signal", from: connectionId, data: { description } });
-    else this.#call(member);
+    if (member) this.#call(member);
   }
 
   #signal(connectionId: string, data: PeerData): void {

@@ -27,11 +27,8 @@ export interface NegotiationOptions {
   readonly send: (data: SignalData) => void;
   /** An offer was taken: say with what it is answered, before it is. */
   readonly answering?: () => Promise<unknown> | undefined;
-  /**
-   * This peer connection is of no use any more: the other side has another one than before, and said this
-   * from it; or, without a description, media may have been lost on our side.
-   */
-  readonly beginAnew?: (description?: RTCSessionDescriptionInit) => void;
+  /** This peer connection is of no use any more: make another one, for this and for what is still to come, or to offer. */
+  readonly beginAnew?: (data?: SignalData) => void;
   /** Our own offer could not be made. */
   readonly trouble?: (error: unknown) => void;
 }
@@ -46,6 +43,7 @@ export class Negotiation {
   #makingOffer = false;
   #ignoringOffer = false;
   #settingAnswer = false;
+  #replaced = false;
   /** Which peer connection of the other side this one speaks with, by the session's id in its descriptions. */
   #session: string | undefined;
   /** What was signalled is worked off in its order, one after the other. */
@@ -109,6 +107,7 @@ export class Negotiation {
   }
 
   async #take(data: SignalData): Promise<void> {
+    if (this.#replaced) return this.#options.beginAnew?.(data);
     if (this.#closed) return;
     if ("description" in data) return this.#described(data.description);
     if (!this.#pc.remoteDescription) return; // it belongs to one that was let go
@@ -125,13 +124,18 @@ export class Negotiation {
     this.#ignoringOffer = !this.#options.polite && description.type === "offer" && !ready;
     if (this.#ignoringOffer) return;
     const session = sessionOf(description);
-    if (this.#session !== undefined && session !== undefined && session !== this.#session)
-      return this.#options.beginAnew?.(description);
+    const offering = this.#makingOffer || this.#pc.signalingState === "have-local-offer";
+    const tookBack = offering && description.type === "offer";
+    const another = this.#session !== undefined && session !== undefined && session !== this.#session;
+    // Nothing was agreed on yet: what we have offered is better forgotten than taken back, with all that it holds.
+    const first = tookBack && !this.#pc.currentRemoteDescription;
+    if (another || first) {
+      this.#replaced = true;
+      return this.#options.beginAnew?.({ description });
+    }
     // the answer to an offer that was said twice comes twice
     if (description.type === "answer" && this.#pc.signalingState === "stable") return;
 
-    const offering = this.#makingOffer || this.#pc.signalingState === "have-local-offer";
-    const tookBack = offering && description.type === "offer" && session === this.#session;
     this.#settingAnswer = description.type === "answer";
     try {
       await this.#pc.setRemoteDescription(description);

@@ -28,7 +28,7 @@ export interface PeerOptions {
   readonly measured: () => void;
   readonly trouble: (error: unknown) => void;
   /** This peer is of no use any more; the member may have said this to another one that is to be made. */
-  readonly beginAnew: (description?: RTCSessionDescriptionInit) => void;
+  readonly beginAnew: (data?: PeerData) => void;
 }
 
 /** Both sides have the channel under this number: it needs no words of its own. */
@@ -207,19 +207,13 @@ export class Peer {
     }
   }
 
-  /**
-   * Answer with all that we have, over what the other side offered.
-   *
-   * Where both had offered, ours was taken back; what it would have carried goes over theirs.
-   */
+  /** Answer with all that we have, over what the other side offered. */
   async #answer(): Promise<void> {
     const { outgoing } = this.#options;
     const offered = this.pc.getTransceivers().filter(({ mid }) => mid !== null);
     for (const kind of KINDS) {
-      const ours = this.#media.get(kind);
       const theirs = offered.find(({ receiver }) => receiver.track.kind === kind);
-      if (!theirs || (ours && ours.mid !== null)) continue;
-      ours?.stop();
+      if (!theirs || this.#media.has(kind)) continue;
       this.#media.set(kind, theirs);
       theirs.direction = "sendrecv";
       theirs.sender.setStreams(outgoing.local);

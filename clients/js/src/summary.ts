@@ -54,6 +54,13 @@ export class Chronicle {
     if (part) part.endedAt = new Date();
   }
 
+  /** The same member, with another peer connection: where nothing came over the one before, it is not told of. */
+  changed(peer: Peer): void {
+    if (peer.quality) return this.went(peer);
+    const index = this.#parts.findIndex((candidate) => candidate.peer === peer);
+    if (index >= 0) this.#parts.splice(index, 1);
+  }
+
   end(): void {
     this.#endedAt ??= new Date();
   }

@@ -8,6 +8,7 @@ class SignallingStates {
   signalingState: RTCSignalingState = "stable";
   localDescription: RTCSessionDescription | null = null;
   remoteDescription: { type: RTCSdpType } | null = null;
+  currentRemoteDescription: { type: RTCSdpType } | null = null;
   onnegotiationneeded: (() => Promise<void>) | undefined;
   onicecandidate: ((event: { candidate: unknown }) => void) | undefined;
   /** Whose candidates fit what was negotiated. */
@@ -32,6 +33,7 @@ class SignallingStates {
       throw new Error("an answer to nothing");
     this.signalingState = type === "offer" ? "have-remote-offer" : "stable"; // an offer rolls our own back
     this.remoteDescription = { type };
+    this.currentRemoteDescription = { type };
   }
 
   async addIceCandidate(candidate: { of: string }): Promise<void> {
@@ -46,11 +48,11 @@ const origin = (session: string) => `v=0\r\no=- ${session} 2 IN IP4 127.0.0.1\r\
 function side(polite: boolean) {
   const states = new SignallingStates(polite ? "polite" : "impolite");
   const sent: SignalData[] = [];
-  const renewals: RTCSessionDescriptionInit[] = [];
+  const renewals: (SignalData | undefined)[] = [];
   const negotiation = new Negotiation(states as unknown as RTCPeerConnection, {
     polite,
     send: (data) => sent.push(data),
-    beginAnew: (description) => renewals.push(description ?? { type: "rollback" }),
+    beginAnew: (data) => renewals.push(data),
   });
   after(() => negotiation.close());
   const receive = (data: SignalData) => negotiation.receive(data);
@@ -81,13 +83,28 @@ test("an offer is answered", async () => {
   assert.deepEqual([types(one.sent), types(other.sent)], [["offer"], ["answer"]]);
 });
 
-test("when both offer at once it is the impolite side's offer that is answered", async () => {
+test("when both begin at once the polite side lets go of its offer, and takes the other's from the start", async () => {
   const [polite, impolite] = [side(true), side(false)];
+  await Promise.all([polite.offer(), impolite.offer()]);
+  await talk(polite, impolite);
+  const candidate = candidateOf("impolite");
+  await polite.receive(candidate);
+
+  assert.deepEqual(polite.renewals, [impolite.sent[0], candidate]);
+  assert.deepEqual([types(polite.sent), types(impolite.sent)], [["offer"], ["offer"]]);
+});
+
+test("when both offer in mid-call the impolite side's offer is answered, and the polite side begins anew", async () => {
+  const [polite, impolite] = [side(true), side(false)];
+  await polite.offer();
+  await talk(polite, impolite);
+  for (const { sent } of [polite, impolite]) sent.length = 0;
   await Promise.all([polite.offer(), impolite.offer()]);
   await talk(polite, impolite);
 
   assert.deepEqual([types(polite.sent), types(impolite.sent)], [["offer", "answer"], ["offer"]]);
   assert.deepEqual([polite.states.signalingState, impolite.states.signalingState], ["stable", "stable"]);
+  assert.deepEqual([polite.renewals, impolite.renewals], [[undefined], []]);
 });
 
 test("candidates of an offer that was ignored are of no use, and no error", async () => {
@@ -143,6 +160,6 @@ test("a description of another peer connection is not taken, and said", async ()
   const anew = { type: "offer", sdp: origin("another") } as const;
   await one.receive({ description: anew });
 
-  assert.deepEqual(one.renewals, [anew]);
+  assert.deepEqual(one.renewals, [{ description: anew }]);
   assert.deepEqual(types(one.sent), ["offer"]);
 });
