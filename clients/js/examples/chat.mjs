@@ -6,7 +6,6 @@ import WebSocket from "ws"; // from Node 22 on there is one already
 const [room = "tea", name = "Guest"] = process.argv.slice(2);
 const url = process.env.PARLEY_URL ?? "http://127.0.0.1:8080";
 const connection = connect({ url, metadata: { name }, WebSocket });
-connection.on("closed", ({ message }) => console.log(message));
 
 const tea = await join(connection, room);
 tea.on("chat", print);
