@@ -16,7 +16,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard w
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-python test-js check format schema examples chart bench chaos fuzz images images-test e2e web setup clean need-python need-node sdk-docs
+.PHONY: help run test test-python test-js check format schema examples chart bench chaos fuzz images images-test e2e pictures web setup clean need-python need-node sdk-docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,7 +83,10 @@ images-test: setup ## Build the images without registry or engine, and run what 
 e2e: setup web tests/e2e/node_modules/.package-lock.json ## Call in a real browser: two tabs, fake cameras (part of test)
 	.venv/bin/pytest tests/e2e $(ARGS)
 
-web: web/dist/index.html ## Build the call page
+pictures: setup web tests/e2e/node_modules/.package-lock.json ## Take the pictures of the README anew
+	PYTHONPATH=tests .venv/bin/python tests/e2e/take_pictures.py
+
+web: web/dist/index.html ## Build the pages: call app and console
 
 setup: .venv/.synced ## Install the Python parts into .venv
 	@.venv/bin/python -m compileall -q $(CODE)

@@ -14,7 +14,10 @@ export const PHONE = { width: 390, height: 844, isMobile: true, hasTouch: true }
  * Open the lobby of a room in a browser profile of its own. `before` runs in the page ahead of its scripts; of a list
  * the rest is what it is given.
  */
-export async function arrive(browser, { url, room, name, viewport = DESKTOP, scheme = "light", before }) {
+export async function arrive(
+  browser,
+  { url, room, name, viewport = DESKTOP, scheme = "light", before, token },
+) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   const complaints = [];
@@ -25,6 +28,7 @@ export async function arrive(browser, { url, room, name, viewport = DESKTOP, sch
   if (before) await page.evaluateOnNewDocument(...[before].flat());
   const address = new URL("/", url);
   address.searchParams.set("room", room);
+  if (token) address.hash = `token=${token}`;
   await page.goto(address.href);
   const field = await page.waitForSelector("input[name=name]", PATIENCE);
   await field.focus();
@@ -93,6 +97,21 @@ export class Guest {
     await this.page.focus("input[name=message]");
     await this.page.keyboard.sendCharacter(text);
     await this.page.keyboard.press("Enter");
+  }
+
+  /** What a screen reader would say by itself, so far. */
+  async hears(text) {
+    await this.reads(text, "[aria-live=polite]");
+  }
+
+  /** Choose one of a list, which has this name. */
+  async chooses(name, option) {
+    const list = await this.page.waitForSelector(`::-p-aria([name="${name}"][role="combobox"])`, PATIENCE);
+    const value = await list.evaluate(
+      (select, option) => [...select.options].find(({ text }) => text.includes(option))?.value,
+      option,
+    );
+    await list.select(value);
   }
 
   /** What axe has against the page as it is now, a line each. */

@@ -128,7 +128,8 @@ export class ChatLog {
 
   #line({ id, from, userId, text, data, time }: Chat): Line & { is: "chat" } {
     const own = isOwn(from);
-    const name = own ? "You" : (from && this.#names.get(from)) || nameIn(data) || userId || "Guest";
+    const claimed = (from && this.#names.get(from)) || nameIn(data) || userId;
+    const name = own ? "You" : claimed || (from ? "Guest" : "The server");
     // an id is unique per sender only
     const key = own ? id : `${from}/${id}`;
     return { is: "chat", id: key, name, own, text, time: new Date(time), delivery: "sent" };

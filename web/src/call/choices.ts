@@ -1,8 +1,8 @@
 /**
  * Which camera, microphone and speaker are there, and which of them the user chose.
  *
- * Choices are remembered on this machine. A device that is not plugged in any more is
- * forgotten only when another one is chosen.
+ * Choices are remembered on this machine, by name, too: private windows and some browsers
+ * give a device another id each time. One that is not plugged in is not forgotten.
  */
 
 import { computed, signal } from "@preact/signals";
@@ -16,6 +16,8 @@ export interface Device {
 
 const ROLES: readonly Role[] = ["audioinput", "videoinput", "audiooutput"];
 const NAMES = { audioinput: "Microphone", videoinput: "Camera", audiooutput: "Speaker" } as const;
+
+const NONE: Device = { id: "", label: "" };
 
 /** The browser's name of whatever the system uses; we say it ourselves, by choosing nothing. */
 const SYSTEM_DEFAULT = ["default", "communications"];
@@ -48,17 +50,27 @@ export class Choices {
     this.#present.value = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
   }
 
-  /** The id of what was chosen; empty for whatever the system uses. */
+  /** The id of what was chosen, as far as it is there; empty for whatever the system uses. */
   of(role: Role): string {
-    return this.#chosen[role].value;
+    const chosen = this.#chosen[role].value;
+    const list = this.lists.value[role];
+    const found = list.find(({ id }) => id === chosen.id) ?? list.find(({ label }) => label === chosen.label);
+    return found?.id ?? "";
   }
 
+  /** Choose one of the list, or with an empty id whatever the system uses. */
   choose(role: Role, id: string): void {
-    this.#chosen[role].value = id;
-    localStorage.setItem(`parley.${role}`, id);
+    const device = this.lists.value[role].find((candidate) => candidate.id === id) ?? NONE;
+    this.#chosen[role].value = device;
+    localStorage.setItem(`parley.${role}`, JSON.stringify(device));
   }
 }
 
-function remembered(role: Role): string {
-  return localStorage.getItem(`parley.${role}`) ?? "";
+function remembered(role: Role): Device {
+  try {
+    const { id, label } = JSON.parse(localStorage.getItem(`parley.${role}`) ?? "{}");
+    return typeof id === "string" && typeof label === "string" ? { id, label } : NONE;
+  } catch {
+    return NONE; // of another program at this address
+  }
 }

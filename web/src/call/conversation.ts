@@ -147,6 +147,8 @@ export class Conversation {
     this.#over(takesPart ? "You left the call." : "You left the room.");
     await call.leave().catch(() => {}); // when the connection is away the server will see it by itself
     call.room.connection.close();
+    const { phase } = this;
+    if (phase.value.at === "over") phase.value = { ...phase.value, summary: summed(call) }; // read a last time
   }
 
   /** Take part in the call, or say why not; the room and its chat stay either way. */
@@ -304,7 +306,9 @@ export class Conversation {
   }
 
   #over(reason: string): void {
-    const summary = this.#summary();
+    const call = this.#call;
+    if (!call) return;
+    const summary = summed(call);
     batch(() => {
       this.#rest();
       this.phase.value = { at: "over", reason, summary };
@@ -319,22 +323,17 @@ export class Conversation {
     this.seats.value = [];
     this.dormant.value = [];
   }
+}
 
-  #summary(): Summary {
-    const said = this.#call?.summary();
-    const people = new Map(
-      said?.peers.map(({ connectionId: id, quality, ...peer }) => [
-        id,
-        { id, name: nameOf(peer), score: quality?.score },
-      ]),
-    );
-    return {
-      durationMs: said?.durationMs ?? 0,
-      bytesSent: said?.bytesSent ?? 0,
-      bytesReceived: said?.bytesReceived ?? 0,
-      people: [...people.values()],
-    };
-  }
+function summed(call: Call): Summary {
+  const { durationMs, bytesSent, bytesReceived, peers } = call.summary();
+  const people = new Map(
+    peers.map(({ connectionId: id, quality, ...peer }) => [
+      id,
+      { id, name: nameOf(peer), score: quality?.score },
+    ]),
+  );
+  return { durationMs, bytesSent, bytesReceived, people: [...people.values()] };
 }
 
 function seat(call: Call, member: Member): Seat {

@@ -61,13 +61,11 @@ export function DeviceDialog({ conversation, close, showShortcuts }: Props) {
 function Choice({ conversation, of, label }: { conversation: Conversation; of: Role; label: string }) {
   const { choices } = conversation.devices;
   const list = choices.lists.value[of];
-  const chosen = choices.of(of);
-  const present = list.some(({ id }) => id === chosen);
   return (
     <label class="field">
       <span>{label}</span>
       <select
-        value={present ? chosen : ""}
+        value={choices.of(of)}
         onChange={(event) => void conversation.choose(of, event.currentTarget.value)}
       >
         <option value="">{list.length === 0 ? "None found" : "System default"}</option>

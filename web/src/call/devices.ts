@@ -35,6 +35,7 @@ export class Devices {
     const wanted = KINDS.filter((kind) => !this[kind].value.on && localStorage.getItem(off(kind)) === null);
     if (wanted.length === 0) return this.choices.look();
     this.opening.value = true;
+    await this.choices.look();
     try {
       for (const track of await this.#tracks(wanted)) this.#take(track);
     } catch {
@@ -43,6 +44,14 @@ export class Devices {
       this.opening.value = false;
     }
     await this.choices.look();
+    for (const kind of wanted) if (this.#isAnother(kind)) await this.open(kind); // its name was not known before
+  }
+
+  /** Whether what is open is not what was chosen, although that is there. */
+  #isAnother(kind: Kind): boolean {
+    const chosen = this.choices.of(ROLES[kind]);
+    const track = this.track(kind);
+    return chosen !== "" && track !== undefined && track.getSettings().deviceId !== chosen;
   }
 
   /** Open one, and return its track if that went well. */

@@ -6,11 +6,13 @@ export interface Box {
 }
 
 /** Width by height; in between a tile takes the shape that there is room for. */
-const NARROWEST = 9 / 16;
 const WIDEST = 16 / 9;
+/** Cameras lie on their side on a desk, and stand on a phone that is held upright. */
+const NARROWEST = { wide: 1, tall: 9 / 16 } as const;
 
 /** Return the size of one of `count` tiles in an area, with `gap` between them, all in pixels. */
 export function tileSize(count: number, area: Box, gap: number): Box {
+  const narrowest = area.width > area.height ? NARROWEST.wide : NARROWEST.tall;
   let best: Box = { width: 0, height: 0 };
   for (let columns = 1; columns <= count; columns += 1) {
     const rows = Math.ceil(count / columns);
@@ -18,7 +20,7 @@ export function tileSize(count: number, area: Box, gap: number): Box {
     const height = (area.height - gap * (rows - 1)) / rows;
     const tile = {
       width: Math.floor(Math.min(width, height * WIDEST)),
-      height: Math.floor(Math.min(height, width / NARROWEST)),
+      height: Math.floor(Math.min(height, width / narrowest)),
     };
     if (tile.width * tile.height > best.width * best.height) best = tile;
   }
