@@ -1,4 +1,4 @@
-"""What was said in a room, over all its epochs (``GET /v1/rooms/{room}/messages``), or in all (``GET /v1/messages``)."""
+"""What was said: in a room, over all its epochs, and in all rooms."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
