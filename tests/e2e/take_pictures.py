@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,9 +16,10 @@ async def main() -> None:
         instance = Instance(Path(folder) / "data", up=REAL)
         await instance.start()
         try:
-            subprocess.run(
-                ["node", "pictures.mjs"], cwd=HERE, env=os.environ | {"PARLEY_URL": instance.url}, check=True
-            )
+            environ = os.environ | {"PARLEY_URL": instance.url}
+            camera = await asyncio.create_subprocess_exec("node", "pictures.mjs", cwd=HERE, env=environ)
+            if await camera.wait() != 0:
+                sys.exit("The pictures were not taken: what stands above says why.")
         finally:
             await instance.stop()
 
