@@ -27,6 +27,8 @@ export class Token {
   readonly #source: TokenSource | undefined;
   readonly #events: TokenEvents;
   #held: string | undefined;
+  /** While the source is asked. */
+  #asking: Promise<string | undefined> | undefined;
   /** How far the server's clock is before ours. */
   #aheadMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -43,10 +45,12 @@ export class Token {
     return typeof this.#source === "function";
   }
 
-  /** Return a fresh one, to connect with. Rejects as its source does. */
-  async fresh(): Promise<string | undefined> {
-    this.#held = typeof this.#source === "function" ? await this.#source() : this.#source;
-    return this.#held;
+  /** Return a fresh one, to connect with; who asks at the same time gets the same. Rejects as its source does. */
+  fresh(): Promise<string | undefined> {
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
   }
 
   /** Return the one that is held, for as long as it is good; a fresh one otherwise. */
@@ -66,6 +70,11 @@ export class Token {
   stop(): void {
     this.#turn += 1;
     clearTimeout(this.#timer);
+  }
+
+  async #ask(): Promise<string | undefined> {
+    this.#held = typeof this.#source === "function" ? await this.#source() : this.#source;
+    return this.#held;
   }
 
   #plan(share = SHARE, soonestMs = SOONEST_MS): void {

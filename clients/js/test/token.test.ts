@@ -153,3 +153,12 @@ test("REST is asked with the token that is held, as long as it is good", async (
 
   assert.equal(await token.current(), given[1]);
 });
+
+test("who asks for a token at the same time is given the same", async () => {
+  const { source, given } = tokens(10 * MINUTE);
+  const token = new Token(async () => source(), { fresh: async () => {}, failed: () => {} });
+  const asked = await Promise.all([token.fresh(), token.current(), token.current()]);
+
+  assert.deepEqual(asked, [given[0], given[0], given[0]]);
+  assert.equal(given.length, 1);
+});
