@@ -276,7 +276,7 @@ class _Viewer:
             news.cancel()
 
     async def _show(self, entries: Sequence[Entry]) -> None:
-        if self._degraded:
+        if self._bus.connected.is_set():
             await self._recover()
         waiting = bytearray()
         for entry in entries:
@@ -291,18 +291,18 @@ class _Viewer:
 
     async def _look(self) -> None:
         """Say how things are, when that has changed or nothing was said for long."""
-        if self._degraded:
-            if self._bus.connected.is_set():
-                await self._recover()
-        elif not self._bus.connected.is_set():
+        if self._bus.connected.is_set():
+            await self._recover()
+        elif not self._degraded:
             self._degraded = True
             await self._write(_saying("degraded", _AWAY.code, "NATS is away; what happens meanwhile comes later."))
         if time.monotonic() - self._wrote >= COMMENT_SECONDS:
             await self._write(b": .\nid: %d\n\n" % self._place if self._place else b": .\n\n")
 
     async def _recover(self) -> None:
-        self._degraded = False
-        await self._write(_saying("restored", "restored", "NATS is back; nothing was missed."))
+        if self._degraded:
+            self._degraded = False
+            await self._write(_saying("restored", "restored", "NATS is back; nothing was missed."))
 
     async def _write(self, text: bytes) -> None:
         """Raise TimeoutError if it is not read."""
