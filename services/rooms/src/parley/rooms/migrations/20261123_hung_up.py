@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "20261122_hung_up"
+revision = "20261123_hung_up"
 down_revision = "20261122_writers"
 
 
