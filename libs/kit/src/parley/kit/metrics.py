@@ -15,13 +15,14 @@ client chose, or one client could fill the memory of all who store metrics.
 
 import asyncio
 import gc
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, exposition, openmetrics
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
@@ -116,6 +117,34 @@ def asked(name: str, doc: str, *labels: str) -> Asked:
     REGISTRY.register(collector)
     DEFINED.append(Definition(PREFIX + name, "gauge", doc, labels))
     return collector
+
+
+class Tally(Collector):
+    """A counter with one label for what is counted ten thousand times a second: a dict, and nothing around it."""
+
+    def __init__(self, name: str, doc: str, label: str) -> None:
+        self.counts: dict[str, int] = defaultdict(int)
+        """By the value of the label."""
+        self._new: Callable[[], CounterMetricFamily] = lambda: CounterMetricFamily(name, doc, labels=[label])
+
+    def describe(self) -> Iterable[Metric]:
+        """Return what it is, without a value."""
+        return [self._new()]
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what was counted so far."""
+        family = self._new()
+        for value, count in self.counts.items():
+            family.add_metric([value], count)
+        yield family
+
+
+def tally(name: str, doc: str, label: str) -> Tally:
+    """Return a new counter `parley_<name>_total` for a hot path."""
+    made = Tally(PREFIX + name, doc, label)
+    REGISTRY.register(made)
+    DEFINED.append(Definition(f"{PREFIX}{name}_total", "counter", doc, (label,)))
+    return made
 
 
 LOOP_LAG: Final = histogram(

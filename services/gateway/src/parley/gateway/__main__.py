@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import monotonic
+from time import monotonic, time
 
 import structlog
 
@@ -19,6 +19,7 @@ from parley.gateway.inspection import inspection
 from parley.gateway.lease import lease
 from parley.gateway.lives import Lives
 from parley.gateway.management import management
+from parley.gateway.metrics import counting
 from parley.gateway.origins import Origins
 from parley.gateway.peerjs import peerjs
 from parley.gateway.quotas import Quotas
@@ -29,6 +30,7 @@ from parley.gateway.server import Server, websocket_server
 from parley.gateway.session import Rules
 from parley.gateway.settings import Settings
 from parley.gateway.sites import dispatch
+from parley.gateway.tallies import DELIVERED
 from parley.gateway.weather import Weather
 from parley.gateway.websocket import Limits
 from parley.kit.access import Access
@@ -126,8 +128,9 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
     ):
         seconds = 0.0  # unless we end of our own will, a part of us has failed, and nobody should stay
         try:
-            async with probes.ready({"nats": bus.check, "log": weather.check, "keys": tokens.missing}):
-                yield server
+            with counting(connections, ingress):
+                async with probes.ready({"nats": bus.check, "log": weather.check, "keys": tokens.missing}):
+                    yield server
             seconds = settings.drain_seconds
         finally:
             await _leave(server, lives, seconds)
@@ -147,6 +150,7 @@ async def _deliver(reader: Reader, deliveries: Deliveries) -> None:
         began = monotonic()
         for entry in await reader.next():
             deliveries.read(entry.sequence, entry.payload)
+            DELIVERED.observe(max(0.0, time() - entry.time / 1000))
             if monotonic() - began > TURN_SECONDS:
                 await asyncio.sleep(0)
                 began = monotonic()

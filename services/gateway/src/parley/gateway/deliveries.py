@@ -15,8 +15,9 @@ import structlog
 from msgspec import Raw, Struct
 
 from parley.gateway.connection import Connection
-from parley.gateway.notes import Note
+from parley.gateway.notes import ROUTES, Note
 from parley.gateway.notes import told as noted
+from parley.gateway.tallies import DELIVERIES, DROPS
 from parley.gateway.websocket import HEADROOM
 from parley.kit import telemetry
 from parley.protocol.codes import CloseCode
@@ -80,6 +81,7 @@ class Deliveries:
             try:
                 self._write(event, first + index)
             except Exception:
+                DROPS["failed"] += 1
                 log.exception("A delivery could not be written.", id=event.id)
         self.place = first + max(len(batch.events) - 1, 0)
 
@@ -101,6 +103,7 @@ class Deliveries:
         known: dict[Dialect, tuple[bytearray, Note] | Personal | None] = {}
         find = self._find
         now = time()
+        here = 0
         if isinstance(say, MemberLeft | Error):
             self._note(to, say, n)
         elif isinstance(say, Message) and say.room is None:
@@ -113,6 +116,7 @@ class Deliveries:
             if dialect not in known:
                 said = dialect.encode(say, n)
                 known[dialect] = (prepared(said), noted(now, say, len(said))) if isinstance(said, bytes) else said
+            here += 1
             words = known[dialect]
             if isinstance(words, tuple):
                 connection.deliver(words[0], n, words[1])
@@ -122,6 +126,7 @@ class Deliveries:
                     connection.deliver(prepared(own), n, noted(now, say, len(own)))
             if isinstance(say, Error) and say.code in dialect.final:
                 connection.hang_up(CloseCode.NORMAL)
+        DELIVERIES[ROUTES[type(say)]] += here
 
     def _note(self, to: tuple[str, ...], say: MemberLeft | Error, n: int) -> None:
         """Tell sessions that are out of a room without having left it themselves."""
@@ -157,6 +162,7 @@ def _legible(sequence: int, message: bytes) -> Legible:
     try:
         loose = _loose(message)
     except (msgspec.MsgspecError, UnicodeDecodeError):
+        DROPS["unreadable"] += 1
         log.exception("A message of deliveries cannot be read; it is left out.", sequence=sequence)
         return Legible(0, [])
     events: list[CloudEvent[Told] | None] = []
@@ -164,6 +170,7 @@ def _legible(sequence: int, message: bytes) -> Legible:
         try:
             events.append(_event(raw))
         except (msgspec.MsgspecError, UnicodeDecodeError):
+            DROPS["unreadable"] += 1
             log.exception("A delivery cannot be read; it is left out.", sequence=sequence, start=bytes(raw)[:200])
             events.append(None)
     return Legible(loose.partition, events)

@@ -87,6 +87,11 @@ class Ingress:
         """Why clients' requests can't be taken now, if so."""
         return FULL if self._late or self._bytes > self._bounds.bytes else None
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits."""
+        return self._bytes
+
     def look(self, now: float) -> float:
         """Notice if the log has stopped taking events; return for how many seconds the oldest has waited."""
         for since, _, _ in self._waiting.values():

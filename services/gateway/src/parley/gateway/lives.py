@@ -16,6 +16,7 @@ from parley.gateway.replay import Returning
 from parley.gateway.resume import ResumeTokens
 from parley.gateway.returns import Returns
 from parley.gateway.session import Check, Publish, Session
+from parley.gateway.tallies import RESUMES, closed
 from parley.kit.tokens import Tokens
 from parley.protocol import clock
 from parley.protocol.codes import CloseCode, Refusal
@@ -188,6 +189,7 @@ class Lives:
             # Its client may have given up and be elsewhere by now; as the same device it would be replaced there.
             connection.hang_up(CloseCode.RESTART, "It took too long to find your connection; come again.")
             return
+        RESUMES["gone"] += 1
         connection.back = None  # there is nothing to go on with: it begins anew
         self.arrived(connection)
 
@@ -195,6 +197,7 @@ class Lives:
         """Close the socket of an attempt that its client has given up, if it has not done so itself."""
         connection = self._attempts.pop(attempt, None)
         if connection is not None:
+            RESUMES["overtaken"] += 1
             connection.hang_up(CloseCode.REPLACED, "A later attempt to resume has this connection.")
 
     def _attached(self, id_: str, attempt: str, say: Attached) -> None:
@@ -214,6 +217,7 @@ class Lives:
         if frame is not None:
             connection.say(frame)
         self._returns.add(Returning(connection, back, moved.partitions), say.gateways)
+        RESUMES["resumed"] += 1
         self._log.info("resumed", connection=id_, session=say.session, app=session.app, user=session.subject)
 
     def _of_session(self, id_: str, number: int) -> Connection | None:
@@ -246,6 +250,7 @@ class Lives:
     def left(self, connection: Connection, code: int, ordered: Reason | None) -> None:
         """Strike out a connection whose socket is closed; tell the log now, or when its grace is over."""
         self._connections.remove(connection)
+        closed(code)
         self._log.info(
             "closed",
             connection=connection.id,

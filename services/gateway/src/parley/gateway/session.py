@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from parley.gateway.notes import MAX_REF, ROUTES, Note, Notes, none_yet
+from parley.gateway.tallies import FRAMES, REFUSALS
 from parley.kit.flow import Flow, Rate
 from parley.kit.identity import Identity
 from parley.protocol import clock
@@ -312,8 +313,10 @@ class Session:
         route = ROUTES[type(request)]
         if not route:
             if isinstance(request, ask.Ping):
+                FRAMES["ping"] += 1
                 return
             route = request.route if isinstance(request, ask.Invoke) else ""
+        FRAMES[route] += 1
         ref = None if request is None else request.ref
         if ref is not None and len(ref) > MAX_REF:
             ref = ref[:MAX_REF]
@@ -375,6 +378,7 @@ class Session:
         return self._refused(refusal, ref)
 
     def _refused(self, refusal: Refusal, ref: str | None) -> list[Action]:
+        REFUSALS[refusal.code] += 1
         frame = self.dialect.refuse(refusal, ref, self.connection, f"{next(_errors):016x}")
         said: list[Action] = [] if frame is None else [Say(frame)]
         return [*said, HangUp(CloseCode.NORMAL, "")] if refusal.code in self.dialect.final else said
