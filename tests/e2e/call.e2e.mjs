@@ -342,7 +342,7 @@ story("who only chats is invited, and takes part once they accept", async (guest
   await ben.reads("1 in the call", ".outside");
   await ana.seesNot(".tile[data-name=Ben]");
 
-  await ana.presses("Invite Ben");
+  await ana.presses("Invite: Ben");
   await ben.reads("Ana invites you", "dialog");
   await ben.says("Accept");
   await ana.hears("Ben accepted and joins the call.");
@@ -393,7 +393,9 @@ story("eight are in a call; a ninth is told so and chats, until somebody leaves"
   await ana.writes("I am here");
   await ana.sees(".said-own[data-delivery=sent]");
 
-  await ana.page.evaluate(() => window.crowd[0].send(JSON.stringify({ action: "leave", room: window.crowdedRoom })));
+  await ana.page.evaluate(() =>
+    window.crowd[0].send(JSON.stringify({ action: "leave", room: window.crowdedRoom })),
+  );
   await ana.sees(".outside button:enabled");
   await ana.says("Take part");
   await ana.sees(".tile-own");

@@ -14,11 +14,11 @@ export function camera(name) {
 
 /** Runs in the page. */
 function draw({ wall, light, skin, hair, top }) {
-  const [width, height, framesPerSecond] = [640, 400, 8];
+  const [width, height, framesPerSecond] = [480, 300, 5];
 
   function paint(pen, nod) {
     pen.fillStyle = wall;
-    pen.fillRect(0, 0, width, height);
+    pen.fillRect(0, 0, 640, 400);
     pen.fillStyle = light;
     pen.fillRect(400, 40, 180, 200); // a window
     const disc = (x, y, rx, ry, colour) => {
@@ -50,9 +50,10 @@ function draw({ wall, light, skin, hair, top }) {
   function picture() {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const pen = canvas.getContext("2d");
+    pen.scale(width / 640, height / 400);
     let frame = 0;
     const next = () => {
-      paint(pen, 4 * Math.sin(frame / 6));
+      paint(pen, 4 * Math.sin(frame / 4));
       frame += 1;
     };
     next();

@@ -62,7 +62,7 @@ export async function tour(browser, { url, room }, stop) {
     await stop("chat", chiara);
 
     await ana.presses("People");
-    await ana.presses("Invite Dora Keller");
+    await ana.presses("Invite: Dora Keller");
     await ana.reads("invited, no answer yet", ".roster");
     await stop("people", ana);
     await dora.sees("dialog");

@@ -25,10 +25,11 @@ export function Grid({ conversation, call }: Props) {
   const size = staged ? undefined : tileSize(seats.length + 1, area, GAP);
 
   useLayoutEffect(() => {
+    ref.current?.style.setProperty("--others", String(seats.length));
     if (!size) return;
     ref.current?.style.setProperty("--tile-width", `${size.width}px`);
     ref.current?.style.setProperty("--tile-height", `${size.height}px`);
-  }, [ref, size]);
+  }, [ref, size, seats.length]);
 
   const alone = conversation.alone.value;
   return (

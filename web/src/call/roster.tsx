@@ -111,7 +111,7 @@ function Dormant({ conversation, member, inviting }: Props & { member: Member; i
           <button
             type="button"
             class="quiet"
-            aria-label={`Take the invitation of ${name} back`}
+            aria-label={`Cancel the invitation of ${name}`}
             onClick={asked.withdraw}
           >
             Cancel
@@ -120,7 +120,7 @@ function Dormant({ conversation, member, inviting }: Props & { member: Member; i
           <button
             type="button"
             class="secondary person-invite"
-            aria-label={`Invite ${name}`}
+            aria-label={`${asked ? "Invite again" : "Invite"}: ${name}`}
             onClick={() => void invitations.invite(member)}
           >
             {asked ? "Invite again" : "Invite"}
