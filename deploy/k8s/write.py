@@ -89,7 +89,9 @@ def front_door() -> str:
         web=Path("{$WEB_ROOT}"),
     )
     _, _, text = text.partition("\n")
-    return "# Written by `make chart` from cli/src/parley/cli/front_door.py.\n" + text + HEALTH
+    everywhere = text.replace("\tbind [::]\n", "")  # without it Caddy takes what there is, IPv4 or IPv6
+    assert everywhere != text
+    return "# Written by `make chart` from cli/src/parley/cli/front_door.py.\n" + everywhere + HEALTH
 
 
 def values(text: str) -> list[Value]:

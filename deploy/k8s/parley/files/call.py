@@ -13,14 +13,14 @@ import time
 from typing import Any, Self
 
 import httpx
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from parley.kit.tokens import mint
 
 SECONDS = 60.0
 
 
-class Client(WSListener):  # type: ignore[misc] # picows is compiled
+class Client(WSListener):
     """One client: it says requests, and hears frames."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Client(WSListener):  # type: ignore[misc] # picows is compiled
     def close(self) -> None:
         """Hang up."""
         assert self._transport
-        self._transport.send_close(1000)
+        self._transport.send_close(WSCloseCode.OK)
         self._transport.disconnect()
 
 

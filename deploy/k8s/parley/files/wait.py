@@ -1,5 +1,5 @@
 """
-Waits until a service can start: NATS takes connections, and the schema is the one it knows.
+Waits until a service can start: most servers of NATS take connections, and the schema is the one it knows.
 
 A service that cannot start ends and is started again, by Kubernetes after ever longer pauses. At an installation
 together with NATS and PostgreSQL that would be the slowest part of it.
@@ -17,16 +17,15 @@ SAID_SECONDS = 15.0
 
 
 def nats() -> str | None:
-    """Return what is wrong with NATS."""
-    for url in os.environ["NATS_URL"].split(","):
-        server = urlsplit(url)
+    """Return what is wrong with NATS: fewer than half of its servers cannot keep anything."""
+    servers = [urlsplit(url) for url in os.environ["NATS_URL"].split(",")]
+    silent = []
+    for server in servers:
         try:
             socket.create_connection((server.hostname, server.port or 4222), timeout=2).close()
         except OSError as error:
-            missing = f"NATS does not answer at {server.hostname} ({error})."
-        else:
-            return None
-    return missing
+            silent.append(f"{server.hostname} ({error})")
+    return f"NATS does not answer at {', '.join(silent)}." if len(silent) * 2 >= len(servers) else None
 
 
 def schema(service: str) -> str | None:
