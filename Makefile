@@ -16,7 +16,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard w
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-python test-js check format schema examples chart bench chaos fuzz images images-test e2e pictures web setup clean need-python need-node sdk-docs
+.PHONY: help run test test-python test-js check format schema examples chart bench chaos fuzz images images-test e2e pictures console-size web setup clean need-python need-node sdk-docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ e2e: setup web tests/e2e/node_modules/.package-lock.json ## Call in a real brows
 
 pictures: setup web tests/e2e/node_modules/.package-lock.json ## Take the pictures of the README anew
 	PYTHONPATH=tests .venv/bin/python tests/e2e/take_pictures.py
+
+console-size: setup web tests/e2e/node_modules/.package-lock.json ## Measure the console beside ten thousand connections
+	PYTHONPATH=tests:. .venv/bin/python tests/e2e/many.py $(ARGS)
 
 web: web/dist/index.html ## Build the pages: call app and console
 

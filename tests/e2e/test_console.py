@@ -1,4 +1,4 @@
-"""The console, in a real browser against a real Parley with real clients. What is tested stands in `console.e2e.mjs`."""
+"""The console in a real browser, against a real Parley with real clients; the stories stand in `console.e2e.mjs`."""
 
 import asyncio
 import os

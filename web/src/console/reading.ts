@@ -76,7 +76,7 @@ export class Reading<T> {
     try {
       const value = await this.#read(ending.signal);
       if (ending.signal.aborted) return;
-      this.value.value = value;
+      this.value.value = keeping(this.value.peek(), value);
       this.problem.value = undefined;
       this.stale.value = false;
     } catch (error) {
@@ -87,6 +87,23 @@ export class Reading<T> {
     if (this.#wanted) this.refresh();
   }
 }
+
+/**
+ * Return what was read, with what was there before in place of what says the same.
+ *
+ * So a list that is read each second is drawn again where it has changed, and nowhere else.
+ */
+function keeping<T>(before: T | undefined, read: T): T {
+  if (before === undefined || !isList(before) || !isList(read))
+    return same(before, read) ? (before as T) : read;
+  const known = new Map(before.items.map((item) => [JSON.stringify(item), item]));
+  return { ...read, items: read.items.map((item) => known.get(JSON.stringify(item)) ?? item) };
+}
+
+const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
+
+const isList = (read: unknown): read is { items: readonly unknown[] } =>
+  typeof read === "object" && read !== null && "items" in read && Array.isArray(read.items);
 
 /** Read while the component is there, anew whenever `deps` change, and every so often (milliseconds) if said. */
 export function useReading<T>(read: Read<T>, deps: readonly unknown[], every?: number): Reading<T> {

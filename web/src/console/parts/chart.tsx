@@ -1,14 +1,15 @@
 /**
  * Numbers over time, as lines or bars.
  *
- * Drawn as SVG of our own (docs/decisions/0009-charts.md): it takes its colours from the style sheet, in light and dark,
+ * Drawn as SVG of our own (docs/decisions/0011-charts.md): it takes its colours from the style sheet, in light and dark,
  * and is read out in a sentence. With the pointer or a slider one walks along it; a table has the same numbers.
  */
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useId, useState } from "preact/hooks";
 import { bytes, duration, NONE, number, percent } from "../format";
-import { Drawing, HEIGHT, nearest, type Series } from "./drawing";
+import { Drawing } from "./drawing";
+import { Plot, type Series } from "./plot";
 import type { Unit } from "./scale";
 
 interface ChartProps {
@@ -20,6 +21,7 @@ interface ChartProps {
   readonly as?: "lines" | "bars";
   /** What a single time is called. */
   readonly clock?: Intl.DateTimeFormat;
+  readonly height?: number;
   /** What is said while there is nothing to draw. */
   readonly none?: string;
 }
@@ -48,6 +50,7 @@ export function Chart({
   as = "lines",
   none = "Nothing yet.",
   clock = CLOCK,
+  height = 180,
 }: ChartProps) {
   const id = useId();
   const [frame, width] = useWidth();
@@ -62,6 +65,7 @@ export function Chart({
   const pointed = at.value === undefined ? undefined : Math.min(at.value, times.length - 1);
   const shown = pointed ?? latest(series);
 
+  const plot = new Plot(times, series, unit, format, [width, height], as === "bars");
   const words = (index: number) =>
     series.map(({ name, values }) => `${name} ${said(values, index)}`).join(", ");
 
@@ -103,19 +107,19 @@ export function Chart({
             />
             {width > 0 && (
               <svg
-                viewBox={`0 0 ${width} ${HEIGHT}`}
+                viewBox={`0 0 ${width} ${height}`}
                 width={width}
-                height={HEIGHT}
+                height={height}
                 role="img"
                 aria-label={summary(title, series, format)}
                 onPointerMove={({ offsetX }) => {
-                  at.value = nearest(times, offsetX, width);
+                  at.value = plot.nearest(offsetX);
                 }}
                 onPointerLeave={() => {
                   at.value = undefined;
                 }}
               >
-                <Drawing {...{ times, series, unit, as, width, format }} pointed={pointed} />
+                <Drawing plot={plot} series={series} as={as} format={format} pointed={pointed} />
               </svg>
             )}
           </div>

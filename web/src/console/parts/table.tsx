@@ -1,6 +1,7 @@
 /** A table of one part of a list, with the way to the parts before and behind it. */
 
 import type { ComponentChildren } from "preact";
+import { useMemo } from "preact/hooks";
 import { count } from "../format";
 import { PAGE, type Pages } from "../pages";
 import { Trouble } from "./words";
@@ -37,23 +38,33 @@ export function Table<T>({ caption, columns, items, keyOf, busy = false }: Table
         </thead>
         <tbody>
           {items.map((item) => (
-            <tr key={keyOf(item)}>
-              {columns.map(({ name, cell, as }, at) =>
-                at === 0 ? (
-                  <th key={name} scope="row" class={as}>
-                    {cell(item)}
-                  </th>
-                ) : (
-                  <td key={name} class={as}>
-                    {cell(item)}
-                  </td>
-                ),
-              )}
-            </tr>
+            <Row key={keyOf(item)} item={item} columns={columns} />
           ))}
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** A row whose item is the one of before stays as it was drawn: Reading keeps those that have not changed. */
+function Row<T>({ item, columns }: { item: T; columns: readonly Column<T>[] }) {
+  return useMemo(
+    () => (
+      <tr>
+        {columns.map(({ name, cell, as }, at) =>
+          at === 0 ? (
+            <th key={name} scope="row" class={as}>
+              {cell(item)}
+            </th>
+          ) : (
+            <td key={name} class={as}>
+              {cell(item)}
+            </td>
+          ),
+        )}
+      </tr>
+    ),
+    [item, columns],
   );
 }
 

@@ -16,7 +16,7 @@ const EVERY_MS = 10_000;
 const LIVE = ["call.started", "call.ended", "negotiation.*", "room.joined", "room.left"];
 
 const REASONS: Readonly<Record<string, string>> = {
-  left: "The last but one left it.",
+  left: "A participant hung up, and one who is left alone is in no call.",
   disconnected: "A participant's connection was lost and did not come back in time.",
   replaced: "A participant's place was taken by another connection of the same device.",
   removed: "A participant was taken out: by a backend, or at this console.",

@@ -95,9 +95,7 @@ function Failures({ of }: { of: Reading<Listed<ActivityStep>> }) {
         <span class="figure-name">Failures</span>
         <b class="figure-value">{steps ? count(unanswered + failed) : NONE}</b>
         <span class="figure-note">
-          {steps
-            ? `in the last hour: ${count(unanswered)} unanswered offers, ${count(failed)} errors of ours`
-            : "in the last hour"}
+          {steps ? `in an hour: ${count(unanswered)} unanswered, ${count(failed)} errors` : "in an hour"}
         </span>
       </a>
     </li>
@@ -118,7 +116,7 @@ function Rates() {
   const steps = reading.value.value?.items ?? [];
   const times = useMemo(() => steps.map(({ time }) => Date.parse(time)), [steps]);
   const each = (name: string, pick: (step: ActivityStep) => number) => ({ name, values: steps.map(pick) });
-  const chart = { times, clock: CLOCK, none: "Nothing has been counted yet." };
+  const chart = { times, clock: CLOCK, height: 120, none: "Nothing has been counted yet." };
   return (
     <Section title="Each second" aside={<p class="hint">the last two minutes</p>}>
       <Trouble problem={reading.problem.value} />
@@ -155,6 +153,7 @@ function Rates() {
 function Parts() {
   const reading = useReading((ending) => api.parts(ending), [], PARTS_MS);
   const parts: Signal<Listed<Part> | undefined> = reading.value;
+  const troubled = parts.value?.items.some(({ ready }) => !ready);
   return (
     <Section title="Parts">
       <Trouble problem={reading.problem.value} />
@@ -172,7 +171,7 @@ function Parts() {
                 </>
               ),
             },
-            { name: "State", cell: (part) => <Health of={part} />, as: "wide" },
+            { name: "State", cell: (part) => <Health of={part} />, as: troubled ? "wide" : undefined },
             {
               name: "Figures",
               cell: ({ figures }) =>

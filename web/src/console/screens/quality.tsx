@@ -33,7 +33,7 @@ export function Quality({ call, users }: QualityProps) {
   const found = useMemo(() => paths(samples ?? [], (id) => users.get(id) ?? id), [samples, users.size]);
   const times = useMemo(() => timeline(found), [found]);
   return (
-    <Section title="Quality" aside={<p class="hint">as the participants measured it</p>}>
+    <Section title="Quality" aside={<p class="hint">{scope(samples?.length ?? 0, found.length)}</p>}>
       <Trouble problem={reading.problem.value} />
       {samples?.length === 0 && (
         <p class="none">
@@ -42,12 +42,6 @@ export function Quality({ call, users }: QualityProps) {
       )}
       {samples && samples.length > 0 && (
         <>
-          {samples.length >= MOST && <p class="hint">The first {count(MOST)} measurements are shown.</p>}
-          {found.length > DRAWN_PATHS && (
-            <p class="hint">
-              The {DRAWN_PATHS} worst of {count(found.length)} paths are drawn; the table has all.
-            </p>
-          )}
           <Charts paths={found.slice(0, DRAWN_PATHS)} times={times} />
           <Table<Path>
             caption="Each path, over the whole call"
@@ -68,6 +62,14 @@ export function Quality({ call, users }: QualityProps) {
       )}
     </Section>
   );
+}
+
+/** What is drawn of what is known. */
+function scope(samples: number, known: number): string {
+  const said = ["as the participants measured it"];
+  if (known > DRAWN_PATHS) said.push(`the ${DRAWN_PATHS} worst of ${count(known)} paths are drawn`);
+  if (samples >= MOST) said.push(`from the first ${count(MOST)} measurements`);
+  return said.join("; ");
 }
 
 function Charts({ paths: drawn, times }: { paths: readonly Path[]; times: readonly number[] }) {
