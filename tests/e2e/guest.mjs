@@ -118,6 +118,8 @@ export class Guest {
   async barriers() {
     await this.page.evaluate(AXE);
     return this.page.evaluate(async () => {
+      // of a colour that is on its way to another nobody can say what it is
+      await Promise.all(document.getAnimations().map(({ finished }) => finished.catch(() => {})));
       const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
       return violations.flatMap(({ id, nodes }) =>
         nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),

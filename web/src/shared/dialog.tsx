@@ -32,14 +32,14 @@ export function Dialog({ title, close, closeLabel, children }: Props) {
         close();
       }}
     >
-      <header class="dialog-head">
+      <div class="dialog-head">
         <h2 id={id}>{title}</h2>
         {closeLabel && (
           <button type="button" class="quiet" aria-label={closeLabel} title={closeLabel} onClick={close}>
             <Close />
           </button>
         )}
-      </header>
+      </div>
       <div class="dialog-body">{children}</div>
     </dialog>
   );
