@@ -1,8 +1,8 @@
 """
 ``make console-size``: what the console costs beside ten thousand connections, measured in a real browser.
 
-Not part of the tests: it takes a minute or two, and what it says is figures. While it measures, some connections come and
-go each second, so that what is measured is a console at work.
+Not part of the tests: it takes a minute or two, and what it says is figures. While it measures, some connections come
+and go each second, so that what is measured is a console at work.
 """
 
 import asyncio

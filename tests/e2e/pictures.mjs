@@ -8,20 +8,23 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { launch } from "./browser.mjs";
+import { tourOfConsole } from "./console-scenes.mjs";
 import { tour } from "./tour.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../docs/pictures/", import.meta.url));
 
-/** Of the screens of the tour, those that are shown. */
-const SHOWN = ["lobby", "call", "chat"];
+/** Of the screens of the tours, those that are shown. */
+const SHOWN = ["lobby", "call", "chat", "console-overview", "console-call"];
 
 /** Larger ones make a page slow that many look at. */
 const MOST_BYTES = 150_000;
 
 export async function takePictures(browser, url) {
-  await tour(browser, { url, room: "Monday planning" }, async (name, { page }) => {
+  const stop = async (name, { page }) => {
     if (SHOWN.includes(name)) await take(page, name);
-  });
+  };
+  await tour(browser, { url, room: "Monday planning" }, stop);
+  await tourOfConsole(browser, { url, app: "studio" }, stop);
 }
 
 /** Write what a page shows. */
