@@ -1,4 +1,4 @@
-/** Cameras and microphones whose pictures can be looked at: somebody drawn, who nods, in a room. */
+/** Cameras and microphones whose pictures can be looked at: somebody drawn, who sits still. */
 
 const PEOPLE = {
   "Ana Lima": { wall: "#dfe9e2", light: "#eef4ef", skin: "#c98f6b", hair: "#3a2720", top: "#2f6b57" },
@@ -16,7 +16,7 @@ export function camera(name) {
 function draw({ wall, light, skin, hair, top }) {
   const [width, height, framesPerSecond] = [480, 300, 5];
 
-  function paint(pen, nod) {
+  function paint(pen) {
     pen.fillStyle = wall;
     pen.fillRect(0, 0, 640, 400);
     pen.fillStyle = light;
@@ -27,23 +27,23 @@ function draw({ wall, light, skin, hair, top }) {
       pen.ellipse(x, y, rx, ry, 0, 0, 2 * Math.PI);
       pen.fill();
     };
-    disc(320, 175 + nod, 98, 112, hair);
+    disc(320, 175, 98, 112, hair);
     disc(320, 420, 190, 130, top);
     pen.fillStyle = skin;
     pen.fillRect(288, 250, 64, 60);
     disc(320, 310, 32, 22, skin);
-    disc(320, 195 + nod, 76, 90, skin);
+    disc(320, 195, 76, 90, skin);
     pen.fillStyle = hair;
     pen.beginPath();
-    pen.ellipse(320, 150 + nod, 84, 60, 0, Math.PI, 2 * Math.PI);
+    pen.ellipse(320, 150, 84, 60, 0, Math.PI, 2 * Math.PI);
     pen.fill();
-    disc(292, 196 + nod, 7, 8, "#20211f");
-    disc(348, 196 + nod, 7, 8, "#20211f");
+    disc(292, 196, 7, 8, "#20211f");
+    disc(348, 196, 7, 8, "#20211f");
     pen.strokeStyle = "#20211f";
     pen.lineWidth = 5;
     pen.lineCap = "round";
     pen.beginPath();
-    pen.arc(320, 226 + nod, 24, 0.2 * Math.PI, 0.8 * Math.PI);
+    pen.arc(320, 226, 24, 0.2 * Math.PI, 0.8 * Math.PI);
     pen.stroke();
   }
 
@@ -51,11 +51,7 @@ function draw({ wall, light, skin, hair, top }) {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const pen = canvas.getContext("2d");
     pen.scale(width / 640, height / 400);
-    let frame = 0;
-    const next = () => {
-      paint(pen, 4 * Math.sin(frame / 4));
-      frame += 1;
-    };
+    const next = () => paint(pen);
     next();
     const timer = setInterval(next, 1000 / framesPerSecond);
     const [track] = canvas.captureStream(framesPerSecond).getVideoTracks();

@@ -7,7 +7,7 @@
 import { camera } from "./camera.mjs";
 import { arrive, PHONE } from "./guest.mjs";
 
-const WIDE = { width: 1040, height: 680 };
+const WIDE = { width: 980, height: 600 };
 
 const TALK = [
   ["Ben Okafor", "Morning! The draft is in the shared folder."],
