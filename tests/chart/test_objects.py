@@ -214,6 +214,43 @@ def selected(rendered: Rendered, labels: dict[str, str]) -> list[Object]:
     return [owner for owner in rendered.workloads() if labels.items() <= pod_of(owner)["metadata"]["labels"].items()]
 
 
+def test_whatever_leads_in_leads_to_a_service_and_a_port_that_are_there(rendered: Rendered) -> None:
+    ports = {
+        (service["metadata"]["name"], port[key])
+        for service in rendered.of("Service")
+        for port in service["spec"]["ports"]
+        for key in ("name", "port")
+    }
+    for ingress in rendered.of("Ingress"):
+        hosts = {host for each in ingress["spec"].get("tls", []) for host in each["hosts"]}
+        for rule in ingress["spec"]["rules"]:
+            assert not hosts or rule["host"] in hosts
+            (path,) = rule["http"]["paths"]
+            assert (path["path"], path["pathType"]) == ("/", "Prefix")
+            assert (path["backend"]["service"]["name"], path["backend"]["service"]["port"]["name"]) in ports
+    for route in rendered.of("HTTPRoute"):
+        for rule in route["spec"]["rules"]:
+            assert {(backend["name"], backend["port"]) for backend in rule["backendRefs"]} <= ports
+        assert route["spec"]["rules"][-1]["backendRefs"][0]["name"].endswith("-web")
+
+
+@pytest.mark.parametrize("controller", ["nginx", "haproxy", "alb", "gke", "traefik"])
+def test_a_silent_socket_is_left_alone_for_longer_than_two_heartbeats(controller: str) -> None:
+    values = {"ingress__enabled": True, "ingress__host": "a", "ingress__controller": controller}
+    slow = render(gateway__settings={"GATEWAY_HEARTBEAT_SECONDS": 40}, **values)
+    (ingress,) = slow.of("Ingress")
+    said = [
+        int(found[1])
+        for name, value in ingress["metadata"].get("annotations", {}).items()
+        if ("timeout" in name or "timeout" in value) and (found := re.search(r"(\d+)s?$", value))
+        if "deregistration" not in value
+    ]
+    said += [config["spec"]["timeoutSec"] for config in slow.of("BackendConfig")]
+
+    assert controller == "traefik" or said
+    assert all(seconds > 2 * 40 for seconds in said)
+
+
 def test_budgets_and_policies_select_somebody(rendered: Rendered) -> None:
     for thing in (*rendered.of("PodDisruptionBudget"), *rendered.of("NetworkPolicy")):
         chosen = thing["spec"].get("selector") or thing["spec"]["podSelector"]

