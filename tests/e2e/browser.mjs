@@ -24,6 +24,10 @@ const FLAGS = [
   "--autoplay-policy=no-user-gesture-required",
 ];
 
+/** Candidates say where a browser really is, instead of names that only it can look up: network.mjs stands in between. */
+export const PLAIN_ADDRESSES =
+  "--disable-features=WebRtcHideLocalIpsWithMdns,AudioServiceOutOfProcess,IsolateOrigins,site-per-process";
+
 /** Flags of the package for machines of one process, which media need more of. */
 const NOT_FOR_MEDIA = ["--single-process", "--no-zygote"];
 
@@ -39,16 +43,17 @@ const FONTS = `<?xml version="1.0"?>
 </fontconfig>
 `;
 
-/** Start the browser. */
-export function launch() {
+/** Start the browser, with more flags if wanted. */
+export function launch(...more) {
   const system = process.env.CHROMIUM;
-  if (system) return puppeteer.launch({ executablePath: system, headless: true, args: FLAGS, pipe: true });
+  const flags = [...FLAGS, ...more];
+  if (system) return puppeteer.launch({ executablePath: system, headless: true, args: flags, pipe: true });
   if (!existsSync(UNPACKED)) unpack();
   const args = chromium.args.filter((flag) => ![...NOT_FOR_MEDIA, ...UNSAFE].includes(flag));
   return puppeteer.launch({
     executablePath: join(UNPACKED, "chromium"),
     headless: "shell",
-    args: [...args, ...FLAGS],
+    args: [...args, ...flags],
     pipe: true, // it ends with us, however we end
     env: {
       ...process.env,

@@ -358,10 +358,14 @@ export class Call extends Emitter<CallEvents> {
     if (member) this.#call(member);
   }
 
-  #signal(connectionId: string, data: PeerData): void {
-    this.room.connection
-      .signal(connectionId, data)
-      .catch((error: unknown) => this.emit("trouble", { connectionId, error }));
+  async #signal(connectionId: string, data: PeerData): Promise<boolean> {
+    try {
+      await this.room.connection.signal(connectionId, data);
+      return true;
+    } catch (error) {
+      this.emit("trouble", { connectionId, error });
+      return false;
+    }
   }
 
   #drop(connectionId: string): void {

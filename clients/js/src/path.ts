@@ -23,7 +23,7 @@ export class Path {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #check: ReturnType<typeof setTimeout> | undefined;
   #searches = 0;
-  #searchedAt = 0;
+  #searchedAt = Number.NEGATIVE_INFINITY;
 
   /** `reachable` says whether the server can be reached, and through it the other side; `restart` looks for a path. */
   constructor(pc: RTCPeerConnection, reachable: () => boolean, restart: () => void) {

@@ -19,7 +19,8 @@ export interface PeerOptions {
   readonly member: Member;
   readonly iceServers: readonly RTCIceServer[];
   readonly outgoing: Outgoing;
-  readonly send: (data: PeerData) => void;
+  /** Resolves with whether the server took it. */
+  readonly send: (data: PeerData) => Promise<boolean>;
   /** Whether the server can be reached now. */
   readonly reachable: () => boolean;
   /** The stream has other tracks, or the connection is in another state. */
@@ -71,7 +72,7 @@ export class Peer {
     this.pc = new RTCPeerConnection({ iceServers: [...options.iceServers] });
     this.#negotiation = new Negotiation(this.pc, {
       polite: this.#polite,
-      send: options.send,
+      send: (data) => void options.send(data),
       answering: () => this.#answer(),
       beginAnew: options.beginAnew,
       trouble: options.trouble,
@@ -134,11 +135,7 @@ export class Peer {
     if (!this.#polite) return this.pc.restartIce();
     const restart = fragment(this.pc.currentLocalDescription);
     if (restart === undefined) return this.pc.restartIce();
-    this.#options.send({ restart });
-    clearTimeout(this.#asked);
-    this.#asked = setTimeout(() => {
-      if (fragment(this.pc.currentLocalDescription) === restart) this.pc.restartIce(); // not all understand this
-    }, ASKED_MS);
+    void this.#ask(restart);
   }
 
   /**
@@ -146,11 +143,15 @@ export class Peer {
    *
    * @internal
    */
-  async send(kind: Kind): Promise<void> {
-    const track = this.#options.outgoing.track(kind);
-    const transceiver = this.#media.get(kind);
-    if (transceiver) await transceiver.sender.replaceTrack(track);
-    else if (track) this.#media.set(kind, this.pc.addTransceiver(track, this.#both)); // its offer had none
+  send(kind: Kind): Promise<void> {
+    // In its turn: Chromium 147 ends the page that replaces a track after a rollback and before the answer.
+    return this.#negotiation.inTurn(async () => {
+      if (this.pc.signalingState === "closed") return;
+      const track = this.#options.outgoing.track(kind);
+      const transceiver = this.#media.get(kind);
+      if (transceiver) await transceiver.sender.replaceTrack(track);
+      else if (track) this.#media.set(kind, this.pc.addTransceiver(track, this.#both)); // its offer had none
+    });
   }
 
   /**
@@ -220,6 +221,15 @@ export class Peer {
       await theirs.sender.replaceTrack(outgoing.track(kind));
     }
     this.#openChannel();
+  }
+
+  async #ask(restart: string): Promise<void> {
+    clearTimeout(this.#asked);
+    if (!(await this.#options.send({ restart })) || this.pc.signalingState === "closed") return;
+    clearTimeout(this.#asked);
+    this.#asked = setTimeout(() => {
+      if (fragment(this.pc.currentLocalDescription) === restart) this.pc.restartIce(); // not all understand this
+    }, ASKED_MS);
   }
 
   #openChannel(): void {
