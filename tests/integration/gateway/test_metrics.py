@@ -21,6 +21,7 @@ COUNTED = (
     'parley_gateway_refusals_total{code="bad_frame"}',
     'parley_gateway_closes_total{code="1000"}',
     "parley_gateway_delivery_seconds_count",
+    "parley_gateway_join_seconds_count",
 )
 
 
@@ -45,3 +46,4 @@ async def test_what_clients_do_is_counted(parley: Instance) -> None:
         await eventually(counted)
         assert value(await told(), "parley_gateway_drops_total") == 0
         assert value(await told(), "parley_gateway_outbox_seconds") < 10
+        assert 0 < value(await told(), "parley_gateway_lease_seconds") < 10

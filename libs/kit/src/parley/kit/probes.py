@@ -37,6 +37,12 @@ _ANSWERED = metrics.histogram(
     "route",
     "code",
 )
+_READY = metrics.gauge(
+    "ready",
+    "1 or 0: whether all is well with what this process needs to be ready, as it last answered `/readyz`. `process` is "
+    "0 while it starts and stops.",
+    "need",
+)
 
 _PATIENCE = 2.0
 _GRACE = 5.0
@@ -63,6 +69,8 @@ class Probes:
                 await _answer(send, 200, {"live": True})
             case "/readyz":
                 missing = await self.missing()
+                for need in ("process", *self._checks):
+                    _READY.labels(need).set(need not in missing)
                 if missing:
                     message = " ".join(f"{name}: {sentence}" for name, sentence in missing.items())
                     await _answer(send, 503, {"code": ErrorCode.DEGRADED, "message": message, "missing": missing})

@@ -15,6 +15,7 @@ import structlog
 from nats.js.errors import APIError, KeyNotFoundError
 from nats.js.kv import KeyValue
 
+from parley.kit import metrics
 from parley.kit.bus import Bus
 from parley.kit.owner import Owner
 from parley.kit.streams import LEASE_SECONDS
@@ -24,6 +25,17 @@ from parley.protocol.commands import AnyCommand, GatewayBack, GatewayLost, Tick,
 from parley.protocol.envelope import CloudEvent
 
 EVERY_SECONDS: Final = 1.0
+
+_GATEWAYS: Final = metrics.asked(
+    "lease_gateways",
+    "Gateways that have connections in the partitions owned here, by their lease: `held` or `missing`.",
+    "lease",
+)
+_MISSING: Final = metrics.asked(
+    "lease_missing_seconds",
+    "For how long a gateway has held no lease that still has connections in the partitions owned here: the longest, "
+    "as last looked; 0 if there is none. Owners end such connections after some 40.",
+)
 
 _log = structlog.get_logger("parley.watch")
 
@@ -42,10 +54,18 @@ class Watch:
         self._count = 0
         self._missed: dict[str, float] = {}
         """Gateways without a lease, and since when."""
+        self._held = 0
+        """Gateways with one."""
+        self._longest = 0.0
+        """For how long one had been missed at the last look: while NATS is away nobody can know."""
         self._under_way: dict[Said, asyncio.Future[None]] = {}
 
     async def run(self) -> None:
         """Look once a second."""
+        with _GATEWAYS.by(self._gateways), _MISSING.by(lambda: {(): self._longest}):
+            await self._watch()
+
+    async def _watch(self) -> None:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             await self._bus.connected.wait()
@@ -74,11 +94,16 @@ class Watch:
         alive = await self._alive({gateway for _, gateway, _ in named})
         now = asyncio.get_running_loop().time()
         self._missed = {gateway: self._missed.get(gateway, now) for _, gateway, _ in named if gateway not in alive}
+        self._held = len(alive)
+        self._longest = now - min(self._missed.values(), default=now)
         for partition, gateway, lost in sorted(named):
             if lost and gateway in alive:
                 self._write(partition, GatewayBack(app="", gateway=gateway))
             elif not lost and gateway in self._missed and now - self._missed[gateway] >= LEASE_SECONDS:
                 self._write(partition, GatewayLost(app="", gateway=gateway))
+
+    def _gateways(self) -> metrics.Readings:
+        return {("held",): self._held, ("missing",): len(self._missed)}
 
     async def _alive(self, gateways: set[str]) -> set[str]:
         """Return those that hold a lease."""

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 from parley.gateway.connection import Connection
 from parley.gateway.notes import ROUTES, Note
 from parley.gateway.notes import told as noted
-from parley.gateway.tallies import DELIVERIES, DROPS
+from parley.gateway.tallies import DELIVERIES, DROPS, JOINED
 from parley.gateway.websocket import HEADROOM
 from parley.kit import telemetry
 from parley.protocol.codes import CloseCode
@@ -25,7 +25,7 @@ from parley.protocol.dialects import Dialect, Frame, Personal
 from parley.protocol.envelope import CloudEvent
 from parley.protocol.outputs import Deliveries as Batch
 from parley.protocol.outputs import Told
-from parley.protocol.says import Error, MemberLeft, Message, ToClient, ToGateway
+from parley.protocol.says import Error, JoinOk, MemberLeft, Message, ToClient, ToGateway
 
 log = structlog.get_logger(__name__)
 
@@ -104,8 +104,8 @@ class Deliveries:
         find = self._find
         now = time()
         here = 0
-        if isinstance(say, MemberLeft | Error):
-            self._note(to, say, n)
+        if isinstance(say, MemberLeft | Error | JoinOk):
+            self._note(to, say, n, now)
         elif isinstance(say, Message) and say.room is None:
             self._posted(to)
         for receiver in to:
@@ -128,13 +128,24 @@ class Deliveries:
                 connection.hang_up(CloseCode.NORMAL)
         DELIVERIES[ROUTES[type(say)]] += here
 
-    def _note(self, to: tuple[str, ...], say: MemberLeft | Error, n: int) -> None:
-        """Tell sessions that are out of a room without having left it themselves."""
+    def _note(self, to: tuple[str, ...], say: MemberLeft | Error | JoinOk, n: int, now: float) -> None:
+        """Tell sessions that are out of a room without having left it themselves; measure how long getting in took."""
+        if isinstance(say, JoinOk):
+            self._joined(to, say, now)
+            return
         out = (say.connection_id,) if isinstance(say, MemberLeft) else to
         for receiver in out:
             connection = self._find(receiver) if receiver in to else None
             if connection is not None and say.room is not None and n > connection.since:
                 connection.session.is_out_of(say.room)
+
+    def _joined(self, to: tuple[str, ...], say: JoinOk, now: float) -> None:
+        """Measure how long a client has waited, if the note of its request is still there."""
+        for receiver in to:
+            connection = self._find(receiver)
+            asked = connection and connection.session.asked(say.ref)
+            if asked:
+                JOINED.observe(max(0.0, now - asked))
 
     def _posted(self, to: tuple[str, ...]) -> None:
         """Note that a backend keeps a connection busy."""

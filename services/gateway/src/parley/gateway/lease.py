@@ -11,6 +11,7 @@ import structlog
 from nats.js.errors import APIError
 from nats.js.kv import KeyValue
 
+from parley.kit import metrics
 from parley.kit.bus import Bus
 from parley.kit.lifecycle import background
 from parley.kit.streams import DELIVERIES_SECONDS
@@ -32,6 +33,11 @@ They close what we hold when the grace is over. Half of it is left for clients t
 """
 
 
+_SINCE: Final = metrics.asked(
+    "gateway_lease_seconds", "How long ago this gateway's lease was renewed; after 3 it has ended for owners."
+)
+
+
 class Blind(Exception):  # noqa: N818 - says what is the case
     """We have heard and said nothing for too long to go on under this name."""
 
@@ -41,6 +47,10 @@ class Vigil:
 
     def __init__(self, now: float) -> None:
         self._looked = self._renewed = now
+
+    def age(self, now: float) -> float:
+        """Return how old the lease is."""
+        return now - self._renewed
 
     def look(self, now: float) -> None:
         """Look at the clock, as is done every second; raise Blind after a sleep that was too long.
@@ -75,13 +85,14 @@ async def lease(bus: Bus, name: str) -> AsyncIterator[None]:
 
 async def _renew(bucket: KeyValue, name: str) -> None:
     vigil = Vigil(monotonic())
-    while True:
-        await asyncio.sleep(RENEW_SECONDS)
-        vigil.look(monotonic())
-        try:
-            await bucket.put(name, b"")
-        except (nats.errors.Error, APIError, TimeoutError) as error:
-            log.debug("The lease could not be renewed.", error=repr(error))
-            vigil.missed(monotonic())
-        else:
-            vigil.renewed(monotonic())
+    with _SINCE.by(lambda: {(): vigil.age(monotonic())}):
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            vigil.look(monotonic())
+            try:
+                await bucket.put(name, b"")
+            except (nats.errors.Error, APIError, TimeoutError) as error:
+                log.debug("The lease could not be renewed.", error=repr(error))
+                vigil.missed(monotonic())
+            else:
+                vigil.renewed(monotonic())

@@ -302,6 +302,11 @@ class Session:
                     break
         return actions
 
+    def asked(self, ref: str) -> float | None:
+        """Return when a request came, in seconds since the epoch, if it is one of the latest frames."""
+        notes: Iterable[Note] = reversed(self.notes) if self.notes else ()
+        return next((time for time, came, _, _, its in notes if came and its == ref), None)
+
     def note(self, note: Note) -> None:
         """Keep a note of a frame."""
         if self.notes is None:

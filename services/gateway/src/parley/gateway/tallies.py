@@ -31,6 +31,15 @@ DELIVERED: Final = metrics.histogram(
     "gateway_delivery_seconds",
     "From storing a message of deliveries in its stream until all of it was written to sockets.",
 )
+JOINED: Final = metrics.histogram(
+    "gateway_join_seconds",
+    "From a client's request to join a room until its answer was written to the socket; those that were refused left "
+    "out.",
+)
+
+# From the first look on: an alert asks by how much they have grown, and what was not there has not.
+RESUMES.update(resumed=0, gone=0, overtaken=0)
+DROPS.update(failed=0, unreadable=0)
 
 _CODES: Final = {int(code): str(int(code)) for code in CloseCode}
 

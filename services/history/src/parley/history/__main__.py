@@ -4,6 +4,7 @@ import secrets
 
 from parley.history.api import history_api
 from parley.history.inbox import Inbox
+from parley.history.metrics import counting
 from parley.history.pruning import pruning
 from parley.history.recorder import recording
 from parley.history.settings import Settings
@@ -39,6 +40,7 @@ async def main(settings: Settings) -> None:
             ),
         ),
         viewers,
+        counting(inbox, viewers),
         probes.ready({"nats": bus.check, "postgres": lambda: check(db), "history": recorder.behind}),
     ):
         announce(settings.ready_file, http=address)

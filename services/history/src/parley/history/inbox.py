@@ -9,6 +9,7 @@ always open (nats-py's ``fetch`` waits out its timeout where it finds fewer than
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
@@ -132,6 +133,12 @@ class Inbox:
         info = await self._bus.js.consumer_info(subjects.EVENTS, self._consumer)
         return {"waiting": (info.num_pending or 0) + (info.num_ack_pending or 0)}
 
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest event was stored that this replica has and has not written, in seconds since the epoch."""
+        waiting = chain(self._in_hand, self._came)
+        return next((stored_at(message) for message in waiting if _status(message) is None), None)
+
     async def newest(self) -> int:
         """Return the sequence of the newest event there is; wait for a NATS that knows."""
         while True:
@@ -202,6 +209,12 @@ def number(message: Msg) -> int:
     """Return an event's sequence in the stream. It is in `metadata`, too, which takes as long as all else to read."""
     place = (message.reply or "").split(".")
     return int(place[5] if len(place) == _SHORT else place[7])
+
+
+def stored_at(message: Msg) -> float:
+    """Return when an event was stored in the stream, in seconds since the epoch."""
+    place = (message.reply or "").split(".")
+    return int(place[7] if len(place) == _SHORT else place[9]) / 1e9
 
 
 def _status(message: Msg) -> str | None:

@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from parley.history import store
 from parley.history.activity import Arrived, Happened
-from parley.history.inbox import Inbox, number
+from parley.history.inbox import Inbox, number, stored_at
+from parley.history.metrics import DELAY, PARKED, WRITTEN, reported
 from parley.history.records import CallRecord, Epoch, Message, Quality, Record, Step, Unreadable, read
 from parley.kit import telemetry
 from parley.kit.lifecycle import background
@@ -75,6 +76,8 @@ class Recorder:
             batch = await self._inbox.batch()
             began = time.monotonic()
             await self._record(batch)
+            WRITTEN.inc(len(batch))
+            DELAY.observe(max(0.0, time.time() - stored_at(batch[0])))
             await self._inbox.acknowledge()
             await asyncio.sleep(GATHER_SECONDS - (time.monotonic() - began))
 
@@ -102,6 +105,9 @@ class Recorder:
         if entries:
             with _traced(entries):
                 await self._write(entries)
+            for entry in entries:
+                if isinstance(entry.record, Quality):
+                    reported(entry.record)
         if self._target is None or time.monotonic() - began > _LATE_SECONDS:
             self._behind = True
             self._target = await self._inbox.newest()
@@ -121,6 +127,7 @@ class Recorder:
 
     async def _park(self, message: Msg, reason: str) -> None:
         place = message.metadata
+        PARKED.inc()
         _log.error("event parked", subject=message.subject, sequence=place.sequence.stream, reason=reason)
         parked = store.Parked(
             sequence=place.sequence.stream,

@@ -12,6 +12,7 @@ from parley.kit.streams import Sizes
 from parley.kit.telemetry import telemetry
 from parley.kit.tokens import Tokens
 from parley.presence.api import presence_api
+from parley.presence.metrics import counting
 from parley.presence.settings import Settings
 from parley.presence.store import store_of
 from parley.presence.tables import ownership
@@ -43,7 +44,8 @@ async def main(settings: Settings) -> None:
         ),
     ):
         announce(settings.ready_file, http=address)
-        await until_signalled()
+        with counting(owned):
+            await until_signalled()
 
 
 if __name__ == "__main__":
