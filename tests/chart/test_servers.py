@@ -1,21 +1,26 @@
 """The NATS and the PostgreSQL of the chart, really configured as rendered: who may do what there."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import msgspec
 import nats.errors
 import pytest
 from chart.rendered import Container, render
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.errors import APIError
 from support.eventually import eventually
 
 from parley.cli.embedded import Process, Program
 from parley.cli.embedded.binaries import binary
 from parley.cli.embedded.ports import LOOPBACK, free_port
+from parley.client.events import events
 from parley.kit.bus import nats_bus
 from parley.kit.lifecycle import CannotStart
 from parley.kit.migrate import migrate
@@ -23,6 +28,7 @@ from parley.kit.parts import roll_call, telling
 from parley.kit.probes import Probes
 from parley.kit.streams import Sizes
 from parley.protocol import subjects
+from parley.protocol.envelope import CloudEvent
 
 RENDERED = render(nats__replicas=1)
 
@@ -95,7 +101,7 @@ async def test_nobody_hears_the_answers_of_others(broker: str) -> None:
         client = await as_user(broker, user)
         await client.subscribe("_INBOX_rooms.>")
         await client.flush()
-        assert await refused(client)
+        await refused(client)
         await client.close()
 
 
@@ -132,13 +138,40 @@ async def test_a_user_may_not_publish_what_is_another_ones(broker: str, user: st
     await client.publish(subject, b"{}")
     await client.flush()
 
-    assert await refused(client)
+    await refused(client)
     await client.close()
 
 
-async def refused(client: Client) -> bool:
-    """Return whether NATS has said no to what the client did last."""
-    return "permissions violation" in str(client.last_error).lower()
+async def test_a_backend_reads_events_and_answers_routes(broker: str) -> None:
+    url = f"nats://backend:{password('backend')}@{broker}"
+    fact: CloudEvent[dict[str, str]] = CloudEvent(
+        id="1", source="parley/rooms", type="room.created", subject="r", data={}
+    )
+    subject = subjects.event("default", "room.created")
+    async with nats_bus(f"nats://rooms:{password('rooms')}@{broker}", "rooms") as rooms:
+        await rooms.publish(subject, msgspec.json.encode(fact), id="1")
+    for durable in ("billing", None):
+        async with aclosing(events(url, "default", durable=durable, since=timedelta(minutes=1))) as read:
+            assert (await asyncio.wait_for(anext(read), 10)).type == "room.created"
+
+    backend = await as_user(broker, "backend")
+
+    async def answer(msg: Msg) -> None:
+        await msg.respond(b"done")
+
+    route = subjects.route("shop", "order")
+    await backend.subscribe(route, queue="shop", cb=answer)
+    await backend.flush()
+    async with nats_bus(f"nats://gateway:{password('gateway')}@{broker}", "gateway") as gateway:
+        assert (await gateway.client.request(route, b"{}", timeout=5)).data == b"done"
+    await backend.close()
+
+
+async def refused(client: Client) -> None:
+    """Return once NATS has said no to what the client did."""
+    await eventually(
+        lambda: None if "permissions violation" in str(client.last_error).lower() else "NATS let it do that", within=5
+    )
 
 
 async def test_each_role_owns_its_schema_and_sees_no_other(database_url: str, tmp_path: Path) -> None:
