@@ -332,7 +332,7 @@ story(
   },
 );
 
-story("who only chats is invited, and takes part once they accept", async (guest) => {
+story("who only chats is invited, may decline, and takes part once they accept", async (guest) => {
   const ana = await guest("Ana");
   const ben = await guest("Ben");
   await ana.join();
@@ -343,6 +343,12 @@ story("who only chats is invited, and takes part once they accept", async (guest
   await ana.seesNot(".tile[data-name=Ben]");
 
   await ana.presses("Invite: Ben");
+  await ben.reads("Ana invites you", "dialog");
+  await ben.says("Decline");
+  await ana.hears("Ben declined.");
+  await ana.seesNot(".tile[data-name=Ben]");
+
+  await ana.presses("Invite again: Ben");
   await ben.reads("Ana invites you", "dialog");
   await ben.says("Accept");
   await ana.hears("Ben accepted and joins the call.");
@@ -469,6 +475,7 @@ story("while the server is away the page says so, and joins when it is back", as
   ana.complaints.length = 0; // the browser writes in red that nobody answers
   await ana.page.evaluate(() => {
     window.serverIsBack = true;
+    window.dispatchEvent(new Event("online")); // who hears this does not wait for the next attempt
   });
   await ana.sees(".call");
 
@@ -479,6 +486,7 @@ story("while the server is away the page says so, and joins when it is back", as
   await ana.reads("Reconnecting…", ".banner");
   await ana.page.evaluate(() => {
     window.serverIsBack = true;
+    window.dispatchEvent(new Event("online")); // who hears this does not wait for the next attempt
   });
   await ana.seesNot(".banner p");
   ana.complaints.length = 0;
