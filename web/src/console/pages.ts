@@ -1,6 +1,6 @@
 /** A list of any length, of which the page holds one part: forwards by the cursors that REST gives, back by those kept. */
 
-import { type ReadonlySignal, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import type { Listed } from "./answers";
 import type { Query } from "./api";
@@ -24,10 +24,6 @@ export class Pages<T> {
   /** How many parts lie before this one. */
   get before(): number {
     return this.#trail.value.length;
-  }
-
-  get next(): ReadonlySignal<Listed<T> | undefined> {
-    return this.reading.value;
   }
 
   /** Ask for the first part of another list. */

@@ -1,7 +1,7 @@
 /** Which screen the address names. The address holds what is searched for, too: it can be sent to a colleague. */
 
-import { computed, signal } from "@preact/signals";
-import { app, bound } from "./session";
+import { batch, computed, signal } from "@preact/signals";
+import { app, bound, choose } from "./session";
 
 const BASE = "/console";
 
@@ -16,7 +16,7 @@ export interface Place {
 
 const url = signal(new URL(location.href));
 
-export const place = computed<Place>(() => placeOf(url.value.pathname), { name: "place" });
+export const place = computed<Place>(() => placeOf(url.value.pathname));
 
 /** What the address says of the screen, besides the app. */
 export const parameters = computed(() => url.value.searchParams);
@@ -53,7 +53,11 @@ export function remember(name: string, value: string): void {
 }
 
 function read(): void {
-  url.value = new URL(location.href);
+  const there = new URL(location.href);
+  batch(() => {
+    url.value = there;
+    choose(there.searchParams.get("app") ?? "");
+  });
 }
 
 function placeOf(path: string): Place {

@@ -84,7 +84,7 @@ export function PagedTable<T>({ pages, total, none, ...table }: PagedProps<T>) {
   return (
     <>
       <Trouble problem={pages.reading.problem.value} />
-      {part && items.length === 0 && <p class="none">{none}</p>}
+      {part && items.length === 0 && <p class="none">{pages.before > 0 ? "Nothing is left here." : none}</p>}
       {items.length > 0 && <Table {...table} items={items} busy={stale} />}
       {part && (
         <nav class="pager" aria-label={`Parts of the table ${table.caption}`}>
