@@ -334,6 +334,23 @@ def test_scaling_down_waits_for_a_drain(rendered: Rendered) -> None:
         assert "replicas" not in owner["spec"]
 
 
+@pytest.mark.parametrize("kind", ["hpa", "keda"])
+def test_metrics_that_scale_are_told_by_a_service(kind: str) -> None:
+    """And the how-to has a rule for each, where a rule is needed."""
+    values = {f"{name}__autoscaling__kind": kind for name in SERVICES}
+    scaled = render(
+        networkPolicy__metricsFrom=[{"namespaceSelector": {}}], keda__prometheusAddress="http://prometheus", **values
+    )
+    asked = set(re.findall(r"parley_\w+", str([*scaled.of("HorizontalPodAutoscaler"), *scaled.of("ScaledObject")])))
+    docs = CHART.parents[2] / "docs"
+    told = set(re.findall(r"^\| `(parley_\w+)`", (docs / "reference" / "metrics.md").read_text(), re.MULTILINE))
+    ruled = set(re.findall(r"seriesQuery: '(parley_\w+)", (docs / "how-to" / "kubernetes-autoscaling.md").read_text()))
+
+    assert len(asked) == 4
+    assert asked <= told
+    assert asked == ruled
+
+
 def test_an_app_name_is_on_every_object(rendered: Rendered) -> None:
     for thing in rendered.objects:
         labels = thing["metadata"]["labels"]
