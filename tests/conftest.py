@@ -88,7 +88,13 @@ def traces() -> Iterator[OtlpReceiver]:
 async def parley(tmp_path_factory: pytest.TempPathFactory, traces: OtlpReceiver) -> AsyncIterator[Instance]:
     """Give a real Parley, traced, for all tests that only use it as clients do."""
     folder = tmp_path_factory.mktemp("parley") / "data"
-    instance = Instance(folder, up=REAL, OTEL_EXPORTER_OTLP_ENDPOINT=traces.endpoint, OTEL_BSP_SCHEDULE_DELAY="200")
+    instance = Instance(
+        folder,
+        up=REAL,
+        OTEL_EXPORTER_OTLP_ENDPOINT=traces.endpoint,
+        OTEL_BSP_SCHEDULE_DELAY="200",
+        HISTORY_TRACE_URL="http://traces.test/{traceId}",
+    )
     await instance.start()
     yield instance
     await instance.stop()

@@ -14,6 +14,9 @@ import { operate, PHONE } from "./operator.mjs";
 const url = process.env.PARLEY_URL;
 assert.ok(url, "Say in PARLEY_URL where the front door is, for instance http://127.0.0.1:8080.");
 
+/** Where the server under test says that traces are looked at, if it is traced. */
+const traces = process.env.PARLEY_TRACES;
+
 const LIMIT = { timeout: 60_000 };
 const HOSTILE = `<img src=x onerror="document.title='owned'">`;
 
@@ -129,6 +132,11 @@ describe("the console", { concurrency: 3 }, () => {
     await eye.reads("ben answered ana", "[data-step=answered]");
     await eye.sees("[aria-label^='Round trip. ana from ben: latest 42 ms']");
     await eye.reads("host to relay", ".table");
+    if (traces) {
+      const link = await eye.finds("a", "Open its trace");
+      assert.match(await link.evaluate(({ href }) => href.slice(-32)), /^[0-9a-f]{32}$/);
+      assert.ok(await link.evaluate(({ href }, base) => href.startsWith(base), traces));
+    }
     await crowd.ask("ben", { action: "leave", room: "tea" });
 
     await eye.sees("[data-reason=left]");

@@ -19,11 +19,12 @@ def token(parley: Instance, lifetime: str) -> str:
 @pytest.mark.skipif(not (HERE / "node_modules").exists(), reason="`make e2e` installs the browser")
 @pytest.mark.timeout(300)
 async def test_an_operator_sees_what_happens_at_the_console(parley: Instance) -> None:
+    traced = {"PARLEY_TRACES": "http://traces.test/"}
     tokens = {"PARLEY_EXPIRED_TOKEN": token(parley, "1s"), "PARLEY_ADMIN_TOKEN": token(parley, "1h")}
     browser = await asyncio.create_subprocess_exec(
         *("npm", "run", "test:console", "--silent"),
         cwd=HERE,
-        env=os.environ | {"PARLEY_URL": parley.url} | tokens,
+        env=os.environ | {"PARLEY_URL": parley.url} | traced | tokens,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
