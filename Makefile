@@ -16,7 +16,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard w
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-python test-js check format schema examples chart bench chaos fuzz images images-test e2e pictures console-size web setup clean need-python need-node sdk-docs
+.PHONY: help run test test-python test-js check format schema examples chart dashboards rules-test bench chaos fuzz images images-test e2e pictures console-size web setup clean need-python need-node sdk-docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ examples: setup ## Write the example of each public event anew, because it is me
 chart: setup ## Write what the Helm chart says twice (schema and README of its values, front door), and test the chart
 	.venv/bin/python -m deploy.k8s.write
 	.venv/bin/pytest tests/chart $(ARGS)
+
+dashboards: setup ## Write the dashboards for Grafana
+	.venv/bin/python -m deploy.grafana.write
+
+rules-test: setup ## Check alerts and dashboards with promtool, and let each alert fire (needs Debian's prometheus)
+	.venv/bin/python -m deploy.prometheus.check
 
 bench: setup benchmarks/socketio/node_modules/.package-lock.json ## Measure, beside Socket.IO in the same run; prints one table
 	PYTHONPATH=tests .venv/bin/python -m benchmarks $(ARGS)
