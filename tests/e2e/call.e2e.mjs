@@ -69,14 +69,20 @@ const drawnScreen = () => {
   };
 };
 
-/** Sockets reach nobody until `serverIsBack`. */
+/** Sockets are lost at once until `serverIsBack`. */
 const awayAtFirst = () => {
   window.sockets = [];
   const Real = window.WebSocket;
   window.WebSocket = class extends Real {
     constructor(address, protocols) {
-      super(window.serverIsBack ? address : "ws://127.0.0.1:1/", protocols);
+      super(address, protocols);
       window.sockets.push(this);
+      if (!window.serverIsBack) setTimeout(() => this.lose());
+    }
+
+    lose() {
+      this.dispatchEvent(new CloseEvent("close", { code: 1006 }));
+      this.close();
     }
   };
 };
@@ -481,7 +487,7 @@ story("while the server is away the page says so, and joins when it is back", as
 
   await ana.page.evaluate(() => {
     window.serverIsBack = false;
-    window.sockets.at(-1).close();
+    window.sockets.at(-1).lose();
   });
   await ana.reads("Reconnecting…", ".banner");
   await ana.page.evaluate(() => {
