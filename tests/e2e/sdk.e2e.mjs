@@ -107,6 +107,18 @@ story(
     });
     await enter(pages[2], "cid", room, { colour: "green" });
     await Promise.all(names.map((one) => sees(one, [...names].reverse())));
+
+    await Promise.all(pages.map((page, index) => page.evaluate((name) => exit(name), names[index])));
+    await until(
+      pages[0],
+      async (room) => {
+        const get = async (path) => (await (await fetch(path)).json()).items;
+        const [call] = await get(`/v1/calls?room=${encodeURIComponent(room)}`);
+        const reported = call ? await get(`/v1/calls/${call.id}/quality`) : [];
+        return reported.some(({ firstMediaMs, bytesReceived }) => firstMediaMs > 0 && bytesReceived > 0);
+      },
+      room,
+    );
   },
 );
 
