@@ -173,6 +173,9 @@ story("names and words of strangers are text, and nothing of them runs", async (
   await ana.reads(hostile, ".tile-name");
   await ana.presses("People");
   await ana.reads(hostile, ".roster");
+  await ana.hears(hostile);
+  await ana.presses("Leave");
+  await ana.reads(hostile, ".farewell-people");
   assert.notEqual(await ana.page.title(), "owned");
   assert.equal(await ana.page.$("img"), null);
 });
