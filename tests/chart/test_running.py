@@ -4,10 +4,10 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import asyncpg
 import httpx
@@ -39,11 +39,11 @@ class System:
         """The front door."""
         return f"http://{self.local.addresses['parley-web:8080']}"
 
-    def token(self) -> str:
+    def token(self, *grants: str) -> str:
         """Mint a token with the secret that the chart has made."""
         secret = self.local.rendered.secret("parley-auth", "token-secret")
         rooms = {"*": ["join", "send", "history"]}
-        return mint(secret, expires_at=time.time() + 600, subject="ana", rooms=rooms, grants=["direct"])
+        return mint(secret, expires_at=time.time() + 600, subject="ana", rooms=rooms, grants=["direct", *grants])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -160,6 +160,28 @@ async def test_no_session_is_sticky(system: System) -> None:
     assert not refusals(system)
 
 
+async def test_services_ask_each_other_what_only_they_know(system: System) -> None:
+    """By NATS, at subjects that its users are allowed: who is there, what went over a socket, what has happened."""
+    headers = {"Authorization": f"Bearer {system.token('admin')}"}
+    url, token = "ws" + system.url.removeprefix("http"), system.token()
+    async with (
+        connect(url, token=token) as client,
+        httpx.AsyncClient(base_url=system.url, headers=headers, trust_env=False) as http,
+    ):
+        await client.join("lobby")
+        parts = (await http.get("/v1/parts")).json()["items"]
+        frames = await http.get(f"/v1/connections/{quote(client.connection_id)}/frames")
+        posted = await http.post(f"/v1/connections/{quote(client.connection_id)}/messages", json={"data": 1})
+        async with http.stream("GET", "/v1/events?since=1m") as events:
+            first = await anext(events.aiter_lines())
+
+    assert sorted(part["name"] for part in parts) == ["gateway", "gateway", "history", "presence", "rooms"]
+    assert frames.json()["items"]
+    assert posted.status_code == 204
+    assert first.startswith("id: ")
+    assert not refusals(system)
+
+
 async def texts(client: Client, count: int) -> list[str]:
     """Return the next chat that a client hears."""
     heard: list[str] = []
@@ -172,10 +194,12 @@ async def texts(client: Client, count: int) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def all_run(system: System) -> Iterator[None]:
+async def all_run(system: System) -> AsyncIterator[None]:
     """Start a gateway again that a test has killed."""
     yield
     for address, process in list(system.gateways.items()):
         if not process.running:
             environ = process.program.env or {}
-            system.gateways[address] = gateway(system.local, environ["GATEWAY_PORT"], environ["GATEWAY_HTTP_PORT"])
+            again = gateway(system.local, environ["GATEWAY_PORT"], environ["GATEWAY_HTTP_PORT"])
+            system.gateways[address] = again
+            await answers(f"http://{address}/readyz", again)
