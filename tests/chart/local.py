@@ -81,7 +81,7 @@ class Local:
         program, *words = [str(word) for word in (*container.spec["command"], *container.spec.get("args", []))]
         log = self.folder / f"{container.owner['metadata']['name']}-{container.spec['name']}-{len(self.processes)}.log"
         argv = (PROGRAMS[program](), *(put(word, folders) for word in words))
-        process = Process(Program(container.spec["name"], argv, log, env={**environment, **environ}))
+        process = Process(Program(container.spec["name"], argv, log, env={**environment, **environ}, cwd=self.folder))
         self.processes.append(process)
         return process
 
