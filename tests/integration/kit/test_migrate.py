@@ -227,3 +227,14 @@ def test_a_schema_is_called_as_its_service() -> None:
     assert schema_of("parley.rooms") == "rooms"
     with pytest.raises(ValueError, match="not the name of a schema"):
         schema_of('rooms"; drop schema rooms')
+
+
+async def test_a_step_has_a_patience_of_its_own(
+    write: Write, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an index over all that was ever said could never be made."""
+    write(_20260101_members=MEMBERS)
+    monkeypatch.setattr("parley.kit.migrate._STEP_SECONDS", 0.05)
+
+    with pytest.raises(CannotStart):
+        await migrate(database_url, "painting")

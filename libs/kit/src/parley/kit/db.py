@@ -26,13 +26,16 @@ _UNDEFINED = {"42P01", "3F000"}  # SQLSTATE: no such table, no such schema
 
 
 @asynccontextmanager
-async def database(url: str, name: str, *, package: str | None = None, pool: int = 5) -> AsyncIterator[AsyncEngine]:
+async def database(
+    url: str, name: str, *, package: str | None = None, pool: int = 5, patience: float = _STATEMENT_SECONDS
+) -> AsyncIterator[AsyncEngine]:
     """
     Give an engine for the database at *url*; PostgreSQL sees the connections as ``parley-<name>``.
 
     Given the *package* of the service, its schema is looked at first, and a wrong one refused (CannotStart); without
     it nothing connects yet. A connection that a restart of PostgreSQL broke is noticed when it is taken from the
-    pool, and replaced; a statement that was under way then raises ``sqlalchemy.exc.DBAPIError``.
+    pool, and replaced; a statement that was under way then raises ``sqlalchemy.exc.DBAPIError``, as does one that takes
+    longer than *patience* seconds.
     """
     engine = create_async_engine(
         asyncpg_url(url),
@@ -44,7 +47,7 @@ async def database(url: str, name: str, *, package: str | None = None, pool: int
         json_deserializer=msgspec.json.decode,
         connect_args={
             "timeout": _CONNECT_SECONDS,
-            "command_timeout": _STATEMENT_SECONDS,  # a server that is stopped, not gone, never answers
+            "command_timeout": patience,  # a server that is stopped, not gone, never answers
             "server_settings": {"application_name": f"parley-{name}", "jit": "off"},
         },
     )

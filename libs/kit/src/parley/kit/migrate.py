@@ -18,13 +18,19 @@ _LOCK_TIMEOUT = "5s"
 _TURN_TIMEOUT = "120s"
 """How long a replica waits for another one that migrates."""
 
+_STEP_SECONDS = 3600
+"""How long one statement of a migration may take: an index over all that was ever said is no matter of seconds."""
+
 
 async def migrate(database_url: str, package: str) -> list[str]:
     """Bring the schema of *package*, such as ``parley.rooms``, up to date, and return the revisions applied."""
     schema = schema_of(package)
     known = revisions(package)
     try:
-        async with database(database_url, f"{schema}-migrate", pool=1) as engine, engine.connect() as connection:
+        async with (
+            database(database_url, f"{schema}-migrate", pool=1, patience=_STEP_SECONDS) as engine,
+            engine.connect() as connection,
+        ):
             found = await current_revision(connection, schema)
             if known and found == known[-1]:
                 return []
