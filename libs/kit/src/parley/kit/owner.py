@@ -200,7 +200,7 @@ class Owner:
             await self._is_still_mine()
             await self._store(facts)
             for fact in facts:
-                _ANNOUNCED.labels(subjects.kind_of(fact.subject)).inc()
+                _ANNOUNCED.labels(subjects.type_in(fact.subject)).inc()
         stored = [
             self._writer.put_encoded(command.partition, command.kind, command.event) for command in round_.forwards
         ]

@@ -93,11 +93,6 @@ def event(app: str, kind: str) -> str:
     return f"parley.events.{token(app)}.{kind}"
 
 
-def kind_of(event: str) -> str:
-    """Return the type of the public event that is written to the subject *event*."""
-    return event.split(".", 3)[3]
-
-
 def events_of(app: str) -> str:
     """All public events of *app*."""
     return f"parley.events.{token(app)}.>"
