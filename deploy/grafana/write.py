@@ -99,7 +99,6 @@ def _variables(board: Board) -> Iterator[dict[str, Any]]:
             "name": each.name,
             "label": each.label,
             "datasource": _SOURCE,
-            "definition": each.query,
             "query": {"qryType": 1, "query": each.query, "refId": each.name},
             "refresh": 2,
             "sort": 1,
@@ -136,7 +135,6 @@ def _datasource(name: str, label: str, kind: str) -> dict[str, Any]:
         "multi": False,
         "includeAll": False,
         "hide": 0,
-        "current": {},
         "options": [],
     }
 

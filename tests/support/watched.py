@@ -33,7 +33,7 @@ def queries() -> Iterator[tuple[str, str]]:
                     yield f"{path.name}: {panel['title']}", target["expr"]
         for variable in board["templating"]["list"]:
             if variable["type"] == "query":
-                yield f"{path.name}: ${variable['name']}", variable["definition"]
+                yield f"{path.name}: ${variable['name']}", variable["query"]["query"]
     for path in RULES:
         for rule in rules(path):
             yield path.name, rule["expr"]

@@ -33,6 +33,7 @@ async def test_what_clients_do_is_counted(parley: Instance) -> None:
             return (await http.get("/metrics")).text
 
         before = await told()
+        assert 'parley_gateway_connections{dialect="parley.v1"} ' in before  # also when nobody is here: 0 is a number
         async with connect(parley.url.replace("http", "ws", 1)) as client:
             await client.join("counted")
             await client.chat("counted", "one")
