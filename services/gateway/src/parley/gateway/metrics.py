@@ -32,5 +32,6 @@ def counting(connections: Connections, ingress: Ingress) -> Iterator[None]:
 
 def _by_dialect(connections: Connections) -> metrics.Readings:
     """Count; that there is nobody is told, too, or autoscaling would not know it."""
-    found = Counter((connection.session.dialect.name,) for connection in connections)
-    return {("parley.v1",): 0, **found}
+    found = Counter[tuple[str, ...]]((connection.session.dialect.name,) for connection in connections)
+    found.setdefault(("parley.v1",), 0)
+    return found
