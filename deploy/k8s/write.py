@@ -4,6 +4,8 @@ Writes what the chart says twice: ``python -m deploy.k8s.write``, which is `make
 - ``files/Caddyfile``: the front door's map, from the one that `parley up` uses.
 - ``values.schema.json`` and the table in ``README.md``: from values.yaml and its comments, and from the settings that
   the services read.
+- ``files/dashboards`` and ``files/rules``: from deploy/grafana and deploy/prometheus, since Helm sees nothing but the
+  chart.
 
 A comment ``# --`` above a value describes it. Between it and the value ``# @schema {...}`` adds to the schema that
 follows from the default, ``# @like pods`` says that the value holds what another one does, and ``# @settings gateway``
@@ -30,6 +32,8 @@ from parley.presence.settings import Settings as Presence
 from parley.rooms.settings import Settings as Rooms
 
 CHART: Final = Path(__file__).parent / "parley"
+WATCHING: Final = {"dashboards": ("grafana", "*.json"), "rules": ("prometheus", "*.yaml")}
+"""Which files a folder of the chart's ``files`` holds: where they are below ``deploy``, and what they are called."""
 
 SERVICES: Final[dict[str, type[Common]]] = {
     "gateway": Gateway,
@@ -233,6 +237,19 @@ def readme(text: str, found: list[Value]) -> str:
     return head + mark + "\n" + table(found)
 
 
+def copies() -> Iterator[tuple[Path, str]]:
+    """Give the dashboards and the rules, and where the chart has them."""
+    for folder, (source, pattern) in WATCHING.items():
+        for path in sorted((CHART.parents[1] / source).glob(pattern)):
+            yield CHART / "files" / folder / path.name, path.read_text()
+
+
+def left_over() -> list[Path]:
+    """Return the copies of what is no more."""
+    kept = {path for path, _ in copies()}
+    return [path for folder in WATCHING for path in (CHART / "files" / folder).glob("*") if path not in kept]
+
+
 def written() -> dict[Path, str]:
     """Return what each written file must hold."""
     found = values((CHART / "values.yaml").read_text())
@@ -240,12 +257,16 @@ def written() -> dict[Path, str]:
         CHART / "files" / "Caddyfile": front_door(),
         CHART / "values.schema.json": json.dumps(schema(found), indent=2, ensure_ascii=False) + "\n",
         CHART / "README.md": readme((CHART / "README.md").read_text(), found),
+        **dict(copies()),
     }
 
 
 def main() -> None:
     """Write them."""
+    for path in left_over():
+        path.unlink()
     for path, text in written().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         sys.stdout.write(f"{path.relative_to(CHART.parents[2])}\n")
 

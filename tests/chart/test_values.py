@@ -15,9 +15,14 @@ from deploy.k8s import write
 
 
 def test_what_is_written_by_make_chart_is_up_to_date() -> None:
-    stale = [str(path.relative_to(CHART)) for path, text in write.written().items() if path.read_text() != text]
+    stale = [
+        str(path.relative_to(CHART))
+        for path, text in write.written().items()
+        if not path.exists() or path.read_text() != text
+    ]
 
     assert not stale, f"run `make chart`: {stale}"
+    assert not write.left_over()
 
 
 def test_every_value_has_its_line() -> None:
@@ -114,6 +119,7 @@ def test_all_contradictions_are_told_at_once_in_sentences() -> None:
         ({"nats__replicas": 1, "nats__streamReplicas": 3}, "only 1 servers"),
         ({"turn__turnUrls": ["turn:a"]}, "turn.existingSecret"),
         ({"metrics__serviceMonitor__enabled": True}, "networkPolicy.metricsFrom"),
+        ({"metrics__rules__enabled": True}, "every part is missing"),
         ({"gateway__autoscaling__kind": "hpa"}, "autoscaling of gateway reads metrics"),
         ({"presence__autoscaling__kind": "hpa", "presence__autoscaling__max": 17}, "16 partitions"),
         ({"ingress__enabled": True, "ingress__host": "a", "ingress__socketsHost": "a"}, "must differ"),
