@@ -443,13 +443,13 @@ story("single keys do what buttons do, where nothing is typed and who wants it",
   await key("c");
   await ana.seesNot(".chat");
   await key("c");
-  await ana.page.focus("input[name=message]");
+  await (await ana.sees("input[name=message]")).focus();
   await key("m");
   assert.equal(await ana.page.$eval("input[name=message]", (input) => input.value), "m");
   await key("Escape");
   await ana.seesNot(".panel");
   await key("?");
-  await ana.page.click("dialog input[type=checkbox]");
+  await (await ana.sees("dialog input[type=checkbox]")).click();
   await key("Escape");
   await ana.seesNot("dialog");
   await key("m");

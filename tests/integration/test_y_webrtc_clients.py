@@ -24,6 +24,11 @@ async def writes(parley: Instance, path: str, *words: str) -> asyncio.subprocess
     )
 
 
+async def line(process: asyncio.subprocess.Process) -> bytes:
+    assert process.stdout
+    return await process.stdout.readline()
+
+
 @pytest.mark.parametrize(
     ("path", "password"),
     [("/y-webrtc", []), ("/y-webrtc", ["a secret of two"]), ("/yjs-apigw/prod", [])],
@@ -31,10 +36,14 @@ async def writes(parley: Instance, path: str, *words: str) -> asyncio.subprocess
 )
 async def test_two_processes_write_one_document(parley: Instance, path: str, password: list[str]) -> None:
     room = f"a document, {uuid4()}"
-    both = [await writes(parley, path, room, *names, *password) for names in (("ana", "ben"), ("ben", "ana"))]
+    both: list[asyncio.subprocess.Process] = []
     try:
         async with asyncio.timeout(SECONDS):
-            said = [await each.stdout.readline() for each in both if each.stdout]
+            # One after the other: y-webrtc announces itself once; two who do so at once may both wait for the other.
+            for names in (("ana", "ben"), ("ben", "ana")):
+                both.append(await writes(parley, path, room, *names, *password))
+                assert await line(both[-1]) == b"listening\n"
+            said = [await line(each) for each in both]
     finally:
         for each in both:
             each.kill()

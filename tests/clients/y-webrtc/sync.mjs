@@ -3,7 +3,8 @@
  *
  *     node sync.mjs SIGNALING ROOM NAME OTHER [PASSWORD]
  *
- * Writes NAME into a list, says what it knows as soon as both names are there, and stays until nobody listens any more.
+ * Says when it listens, writes NAME into a list, says what it knows as soon as both names are there, and stays until
+ * nobody listens any more.
  */
 
 import wrtc from "@roamhq/wrtc";
@@ -23,6 +24,7 @@ const provider = new WebrtcProvider(room, doc, {
   peerOpts: { wrtc },
 });
 
+provider.signalingConns[0].on("connect", () => process.stdout.write("listening\n"));
 names.push([name]);
 await new Promise((resolve) => {
   const look = () => names.toArray().includes(other) && resolve();
