@@ -29,32 +29,6 @@ async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Instanc
     await instance.stop()
 
 
-class People:
-    """Ana and Ben, who are in a call in the room r, and Cid, who is only there."""
-
-    def __init__(self, ana: Client, ben: Client, cid: Client) -> None:
-        self.ana, self.ben, self.cid = ana.connection_id, ben.connection_id, cid.connection_id
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def people(two: Instance) -> AsyncIterator[People]:
-    async with AsyncExitStack() as stack:
-        ana, ben, cid = [await stack.enter_async_context(connect(two.url)) for _ in range(3)]
-        await ana.join("r")
-        await ben.join("r")
-        await ana.signal(ben.connection_id, {"description": {"type": "offer", "sdp": "v=0"}})
-        await ben.signal(ana.connection_id, {"description": {"type": "answer", "sdp": "v=0"}})
-        await eventually(lambda: None if two.get("/v1/rooms/r").json().get("call") else "no call")
-        yield People(ana, ben, cid)
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def database(two: Instance) -> AsyncIterator["asyncpg.Connection[Any]"]:
-    connection = await asyncpg.connect(two.status()["database"])
-    yield connection
-    await connection.close()
-
-
 Diagnose = Callable[[float], Awaitable[Diagnosis]]
 
 
@@ -64,6 +38,39 @@ def diagnose(two: Instance) -> Diagnose:
     found = two.status()
     gateways = [part["http"] for part in found["parts"] if part["name"] == "gateway"]
     return lambda patience: _diagnose(found["database"], found["nats"], gateways, patience)
+
+
+class People:
+    """Ana and Ben, who are in a call in the room r, and Cid, who is only there."""
+
+    def __init__(self, ana: Client, ben: Client, cid: Client) -> None:
+        self.ana, self.ben, self.cid = ana.connection_id, ben.connection_id, cid.connection_id
+
+
+async def _agrees(diagnose: Diagnose) -> str | None:
+    """All that has happened is written, and each partition has the owner that it will keep."""
+    found = await diagnose(10)
+    return None if found.agree and found.compared.connections == 3 else f"not at rest: {found}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def people(two: Instance, diagnose: Diagnose) -> AsyncIterator[People]:
+    async with AsyncExitStack() as stack:
+        ana, ben, cid = [await stack.enter_async_context(connect(two.url)) for _ in range(3)]
+        await ana.join("r")
+        await ben.join("r")
+        await ana.signal(ben.connection_id, {"description": {"type": "offer", "sdp": "v=0"}})
+        await ben.signal(ana.connection_id, {"description": {"type": "answer", "sdp": "v=0"}})
+        await eventually(lambda: None if two.get("/v1/rooms/r").json().get("call") else "no call")
+        await eventually(lambda: _agrees(diagnose))
+        yield People(ana, ben, cid)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def database(two: Instance) -> AsyncIterator["asyncpg.Connection[Any]"]:
+    connection = await asyncpg.connect(two.status()["database"])
+    yield connection
+    await connection.close()
 
 
 async def test_a_system_at_rest_agrees_and_says_so_in_one_line(two: Instance, people: People) -> None:
@@ -111,19 +118,23 @@ async def test_what_somebody_did_to_a_table_is_reported(
     diagnose: Diagnose, people: People, database: "asyncpg.Connection[Any]", table: str, deed: str, kinds: set[str]
 ) -> None:
     gateway = await database.fetchval("select gateway from presence.connections where closed_at is null limit 1")
-    await database.execute(f"create temporary table kept as select * from {table}")
-    try:
+    async with database.transaction():
+        await database.execute(f"lock table {table} in exclusive mode")
+        await database.execute(f"create temporary table kept as select * from {table}")
         await database.execute(deed.format(table=table, gateway=gateway, **vars(people)))
-
+        await database.execute(f"create temporary table now as select * from {table}")
+    try:
         found = await diagnose(0.6)
         assert {difference.kind for difference in found.differences} == kinds, found.differences
         assert not found.agree
         assert len(found.differences) == len(kinds)
-    finally:
+    finally:  # row for row: what else the services have written meanwhile stays
+        undone = "select * from kept where kept::text not in (select now::text from now)"
+        done = "select now::text from now where now::text not in (select kept::text from kept)"
         async with database.transaction():
-            await database.execute(f"delete from {table}")
-            await database.execute(f"insert into {table} select * from kept")
-        await database.execute("drop table kept")
+            await database.execute(f"delete from {table} as live where live::text in ({done})")
+            await database.execute(f"insert into {table} {undone} on conflict do nothing")
+        await database.execute("drop table kept, now")
 
 
 async def test_each_difference_is_a_line_and_the_exit_code_is_one(
