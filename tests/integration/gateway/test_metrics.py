@@ -3,15 +3,9 @@
 import httpx
 from support.eventually import eventually
 from support.instance import Instance
+from support.scraped import value
 
 from parley.client import connect
-
-
-def value(told: str, metric: str) -> float:
-    """Return the sum of a metric over the labels that are not named."""
-    lines = [line for line in told.splitlines() if line.startswith((f"{metric} ", f"{metric}{{"))]
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
-
 
 COUNTED = (
     'parley_gateway_frames_total{route="join"}',

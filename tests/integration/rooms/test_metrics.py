@@ -6,14 +6,9 @@ import secrets
 import httpx
 from support.eventually import eventually
 from support.instance import Instance
+from support.scraped import value
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
-
-
-def value(told: str, metric: str) -> float:
-    """Return the sum of a metric over its labels."""
-    lines = [line for line in told.splitlines() if line.startswith((f"{metric} ", f"{metric}{{"))]
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 async def test_rooms_members_and_events_are_counted(parley: Instance) -> None:

@@ -4,10 +4,11 @@ Metrics: what a process counts and measures, for Prometheus to fetch at ``/metri
 A service writes its metrics into one module, ``parley.<service>.metrics``, and what every process has is here. The
 page ``docs/reference/metrics.md`` is written from these definitions, so a metric has its sentence where it is made.
 
-    FRAMES = counter("gateway_frames", "Frames that clients sent.", "route", "outcome")
+    CREDENTIALS = counter("rooms_turn_credentials", "Credentials for TURN that were given out.")
     ...
-    joins = FRAMES.labels("join", "accepted")  # once; a label costs more to look up than to count
-    joins.inc()
+    CREDENTIALS.inc()
+
+What happens for every frame is tallied instead: to look up a label costs twenty times as much as to count.
 
 Values of labels are few and known beforehand: a service, a route that is declared, an outcome. Never a name that a
 client chose, or one client could fill the memory of all who store metrics.

@@ -41,7 +41,7 @@ _DELAY: Final = metrics.histogram(
     "From storing an entry in the log until its owner has said all that follows from it: the oldest of each reading.",
 )
 
-_ANNOUNCED: Final = metrics.counter("events", "Public events that owners here have stored, by type.", "type")
+_ANNOUNCED: Final = metrics.tally("events", "Public events that owners here have stored, by type.", "type").counts
 
 _log = structlog.get_logger("parley.owner")
 
@@ -200,7 +200,7 @@ class Owner:
             await self._is_still_mine()
             await self._store(facts)
             for fact in facts:
-                _ANNOUNCED.labels(subjects.type_in(fact.subject)).inc()
+                _ANNOUNCED[subjects.type_in(fact.subject)] += 1
         stored = [
             self._writer.put_encoded(command.partition, command.kind, command.event) for command in round_.forwards
         ]
