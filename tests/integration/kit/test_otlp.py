@@ -15,7 +15,16 @@ from support.child import Start
 from support.eventually import eventually
 from support.otlp import OtlpReceiver
 
-from parley.kit.telemetry import current_trace_id, messaging, recording, span, telemetry
+from parley.kit.telemetry import (
+    call_of,
+    current_trace_id,
+    messaging,
+    recording,
+    span,
+    span_of_call,
+    telemetry,
+    trace_of,
+)
 
 SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 REFUSED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
@@ -114,6 +123,27 @@ async def test_a_span_can_be_written_down_after_the_fact() -> None:
         [received] = receiver.spans
 
     assert (received.start, received.end) == (began, began + 3_000_000)
+
+
+async def test_a_calls_own_trace_is_found_by_the_calls_id() -> None:
+    """What belongs to the call links to a span that there is only when it has ended, and that is the same each time."""
+    began = time.time_ns() - 5_000_000
+    with OtlpReceiver() as receiver:
+        async with telemetry("history", receiver.endpoint):
+            span("join", links=[call_of("call-1")]).end()
+            for _ in range(2):
+                span_of_call("call-1", links=[SAMPLED], attributes={"parley.room": "r"}, at=began).end(began + 1)
+            span("after").end()
+
+        [joined], calls, [after] = (receiver.named(name) for name in ("join", "call", "after"))
+
+    assert joined.links == (trace_of("call-1"),)
+    assert {(call.trace_id, call.span_id, call.parent_id) for call in calls} == {
+        (*call_of("call-1").split("-")[1:3], "")
+    }
+    assert calls[0].links == (TRACE,)
+    assert calls[0].attributes == {"parley.call.id": "call-1", "parley.room": "r"}
+    assert after.trace_id != trace_of("call-1")
 
 
 async def test_an_error_marks_the_span_it_passes_through_and_a_cancellation_does_not() -> None:

@@ -1,5 +1,7 @@
 """The rules of one connection, without socket, bus and clock."""
 
+import json
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -479,3 +481,19 @@ def test_a_page_has_as_many_topics_as_it_may_and_keeps_them_when_it_wants_more()
     assert receive(of, '{"type":"subscribe","topics":["one more"]}') == []
     receive(of, '{"type":"unsubscribe","topics":["7"]}')
     assert published(receive(of, '{"type":"subscribe","topics":["one more"]}')).request == Join(room="one more")
+
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    "frame", [{"action": "signal", "to": PEER, "data": 1}, {"action": "presence", "availability": "busy"}]
+)
+def test_the_clients_trace_travels_beside_the_command_and_not_in_it(frame: dict[str, object]) -> None:
+    (traced,) = receive(session(), json.dumps(frame | {"traceparent": TRACE}))
+    (plain,) = receive(session(), json.dumps(frame))
+
+    assert isinstance(traced, Publish)
+    assert isinstance(plain, Publish)
+    assert (traced.traceparent, plain.traceparent) == (TRACE, None)
+    assert traced.command == plain.command

@@ -346,3 +346,17 @@ def test_an_error_that_waiting_does_not_cure_says_no_time():
 
 def test_a_pong_tells_the_place():
     assert json.loads(DIALECT.write(Pong(ref="1", time="t", n=5))) == {"type": "pong", "ref": "1", "time": "t", "n": 5}
+
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_a_request_may_name_the_trace_it_is_part_of():
+    assert decode({"action": "leave", "room": "r", "ref": "1", "traceparent": TRACE}) == ask.Leave(
+        room="r", ref="1", traceparent=TRACE
+    )
+
+
+@pytest.mark.parametrize("hostile", [None, 7, "", "rubbish", [TRACE], {"a": TRACE}, TRACE + "\n", TRACE.upper()])
+def test_what_is_no_trace_is_as_good_as_none(hostile):
+    assert decode({"action": "leave", "room": "r", "traceparent": hostile}) == ask.Leave(room="r")

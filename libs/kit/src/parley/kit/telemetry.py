@@ -10,20 +10,32 @@ own variables hold (``OTEL_TRACES_SAMPLER``, ``OTEL_BSP_SCHEDULE_DELAY``, ``OTEL
 """
 
 import asyncio
-import re
 import threading
-import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
 from types import TracebackType
 from typing import Literal, Protocol, Self
+
+from parley.protocol.envelope import traceparent as accepted
+
+__all__ = [
+    "accepted",
+    "call_of",
+    "current_trace_id",
+    "messaging",
+    "recording",
+    "span",
+    "span_of_call",
+    "telemetry",
+    "trace_of",
+]
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 Value = str | bool | int | float
 Attributes = Mapping[str, Value]
 
 _FLUSH_SECONDS = 5.0
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Span(Protocol):
@@ -62,8 +74,9 @@ class Tracing(Protocol):
         links: Iterable[str],
         attributes: Attributes | None,
         at: int | None,
+        own: str | None = None,
     ) -> Span:
-        """Begin a span, now or *at* nanoseconds since the epoch."""
+        """Begin a span, now or *at* nanoseconds since the epoch; *own* is what its `traceparent` is to name."""
 
     def current_trace_id(self) -> str | None:
         """Return the trace of the span whose block this is."""
@@ -151,11 +164,30 @@ def messaging(
     return _tracing.begin(f"{operation} {destination}", kind, parent, links=links, attributes=attributes, at=at)
 
 
-def accepted(traceparent: object) -> str | None:
-    """Return a *traceparent* that came from outside if it is one; what is not must not travel in our envelopes."""
-    if isinstance(traceparent, str) and _TRACEPARENT.fullmatch(traceparent):
-        return traceparent
-    return None
+def trace_of(call: str) -> str:
+    """Return the id of a call's own trace: whoever knows the call finds it."""
+    return sha256(call.encode()).hexdigest()[:32]
+
+
+def call_of(call: str) -> str:
+    """Return the `traceparent` of the span in a call's own trace, for links to it."""
+    digest = sha256(call.encode()).hexdigest()
+    return f"00-{digest[:32]}-{digest[32:48]}-01"
+
+
+def span_of_call(
+    call: str, *, links: Iterable[str] = (), attributes: Attributes | None = None, at: int | None = None
+) -> Span:
+    """
+    Begin the one span of a call's own trace.
+
+    Its ids follow from the call's, so that others link to it before there is one, and a receiver that gets it twice
+    has the same span twice.
+    """
+    if _tracing is None:
+        return _NOTHING
+    given = {"parley.call.id": call} | dict(attributes or {})
+    return _tracing.begin("call", "internal", None, links=links, attributes=given, at=at, own=call_of(call))
 
 
 def recording() -> bool:
@@ -177,7 +209,7 @@ async def telemetry(service: str, endpoint: str) -> AsyncIterator[None]:
         return
     from parley.kit.tracing import Otlp  # noqa: PLC0415 - the SDK takes a tenth of a second to import
 
-    tracing = Otlp(service, str(uuid.uuid4()), endpoint)
+    tracing = Otlp(service, endpoint)
     _tracing = tracing
     try:
         yield

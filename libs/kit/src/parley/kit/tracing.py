@@ -23,6 +23,7 @@ from opentelemetry.trace import (
     TraceFlags,
 )
 
+from parley.kit import resource
 from parley.kit.telemetry import Attributes, Kind, Span, Unrecorded, Value
 
 if TYPE_CHECKING:
@@ -47,12 +48,11 @@ class Otlp:
     refuses is never made: with few calls sampled, the others cost hardly more than without tracing.
     """
 
-    def __init__(self, service: str, instance: str, endpoint: str) -> None:
-        resource = Resource.create(
-            {"service.name": f"parley-{service}", "service.namespace": "parley", "service.instance.id": instance},
-        )
+    def __init__(self, service: str, endpoint: str) -> None:
         self._ids = _Ids()
-        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=self._ids)
+        self._provider = TracerProvider(
+            resource=Resource.create(resource.attributes(service)), shutdown_on_exit=False, id_generator=self._ids
+        )
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("parley")
@@ -67,8 +67,11 @@ class Otlp:
         links: Iterable[str],
         attributes: Attributes | None,
         at: int | None,
+        own: str | None = None,
     ) -> Span:
-        """Begin a span, now or *at* nanoseconds since the epoch."""
+        """Begin a span, now or *at* nanoseconds since the epoch; *own* is what its `traceparent` is to name."""
+        if own is not None:
+            return self._root(name, kind, own, links, attributes, at)
         if parent is not None and self._follows_parent and parent.endswith("-00"):
             return Unsampled(parent)
         remote = _context_of(parent) if parent is not None else None
@@ -91,6 +94,26 @@ class Otlp:
                 record_exception=False,
                 set_status_on_exception=False,
             ),
+        )
+
+    def _root(
+        self, name: str, kind: Kind, own: str, links: Iterable[str], attributes: Attributes | None, at: int | None
+    ) -> Span:
+        """Begin a trace whose ids are given."""
+        here = _context_of(own)
+        assert here is not None  # we have made it
+        if self._provider.sampler.should_sample(None, here.trace_id, name).decision is Decision.DROP:
+            return Unsampled(own[:-2] + "00")
+        self._ids.prepared, self._ids.prepared_span = here.trace_id, here.span_id
+        return Recorded(
+            self._tracer.start_span(
+                name,
+                context=_NO_CONTEXT,
+                kind=_KINDS[kind],
+                attributes=attributes,
+                links=[Link(linked) for link in links if (linked := _context_of(link))],
+                start_time=at,
+            )
         )
 
     def current_trace_id(self) -> str | None:
@@ -158,14 +181,20 @@ class Recorded:
 
 
 class _Ids(RandomIdGenerator):
-    """Gives the trace id that the sampler was asked about to the span that it then makes."""
+    """Gives the ids that are chosen already to the span that is then made."""
 
     prepared = 0
+    prepared_span = 0
 
     def generate_trace_id(self) -> int:
         """Return the prepared id once, else a new one."""
         prepared, self.prepared = self.prepared, 0
         return prepared or super().generate_trace_id()
+
+    def generate_span_id(self) -> int:
+        """Return the prepared id once, else a new one."""
+        prepared, self.prepared_span = self.prepared_span, 0
+        return prepared or super().generate_span_id()
 
 
 def _traceparent_of(here: SpanContext) -> str:

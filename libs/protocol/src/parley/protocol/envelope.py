@@ -5,6 +5,7 @@ context), ``partitionkey`` (what order is kept by), ``sequence`` (a counter per
 room, without gaps, as text).
 """
 
+import re
 from typing import Final, Generic, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
@@ -12,6 +13,8 @@ from msgspec import UNSET, Struct, UnsetType
 Content = TypeVar("Content")
 
 SPECVERSION: Final = "1.0"
+
+_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class CloudEvent(Struct, Generic[Content], kw_only=True, frozen=True):
@@ -27,6 +30,13 @@ class CloudEvent(Struct, Generic[Content], kw_only=True, frozen=True):
     sequence: str | UnsetType = UNSET
     traceparent: str | UnsetType = UNSET
     data: Content
+
+
+def traceparent(given: object) -> str | None:
+    """Return a ``traceparent`` that came from outside if it is one; what is not must not travel in our envelopes."""
+    if isinstance(given, str) and _TRACEPARENT.fullmatch(given):
+        return given
+    return None
 
 
 class Place(Struct, frozen=True):

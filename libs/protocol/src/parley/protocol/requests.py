@@ -35,6 +35,8 @@ class Request(Struct, tag_field="ask", kw_only=True, frozen=True, omit_defaults=
     """What all requests share. Exactly one answer carries `ref`; without it only errors answer."""
 
     ref: str | None = None
+    traceparent: str | None = None
+    """The client's own trace, valid. It goes into the envelope, and with that it is gone from here."""
 
 
 class Join(Request, kw_only=True, frozen=True, tag="join"):

@@ -167,7 +167,7 @@ class Connection:
     def _publish(self, publish: Publish) -> None:
         command = publish.command
         try:
-            self._lives.put(publish.partitions, command, _span())
+            self._lives.put(publish.partitions, command, _span(publish.traceparent))
         except TooLargeError:
             ref = command.request.ref if isinstance(command, Asked | PresenceSet) else None
             self.perform(self.session.refused(TOO_LARGE, ref))
@@ -225,6 +225,8 @@ class Connection:
             socket.start()  # its goodbye is to be read, also if nothing was before
 
 
-def _span() -> telemetry.Span | None:
-    """Begin the span of a frame; it ends when the log has it. Without tracing there is none to carry about."""
-    return telemetry.messaging("send", "parley.in.{partition}.{class}") if telemetry.recording() else None
+def _span(parent: str | None) -> telemetry.Span | None:
+    """Begin the span of a frame; it ends when the log has it. Without tracing it only carries on its client's own."""
+    if parent is None and not telemetry.recording():
+        return None
+    return telemetry.messaging("send", "parley.in.{partition}.{class}", parent=parent)

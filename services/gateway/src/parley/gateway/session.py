@@ -12,6 +12,7 @@ from itertools import count
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from parley.gateway.notes import MAX_REF, ROUTES, Note, Notes, none_yet
 from parley.gateway.tallies import FRAMES, REFUSALS
@@ -78,6 +79,8 @@ class Publish(Struct, frozen=True, gc=False):
 
     partitions: tuple[int, ...]
     command: AnyCommand
+    traceparent: str | None = None
+    """The client's own, of the request that it is."""
 
 
 class Say(Struct, frozen=True, gc=False):
@@ -390,9 +393,7 @@ class Session:
 
     # requests
 
-    def _asked(  # noqa: C901, PLR0912 - a case is one request
-        self, request: ask.ClientRequest, now: float, place: int, trouble: Refusal | None
-    ) -> list[Action]:
+    def _asked(self, request: ask.ClientRequest, now: float, place: int, trouble: Refusal | None) -> list[Action]:
         match request:
             case ask.Ping(ref=ref):
                 return self._pong(ref, now, place)
@@ -404,6 +405,13 @@ class Session:
             return [Call(request.route, request.body)]
         if trouble is not None:
             raise trouble
+        if request.traceparent is not None:
+            action = self._admitted(replace(request, traceparent=None), now)
+            return [replace(action, traceparent=request.traceparent)]
+        return [self._admitted(request, now)]
+
+    def _admitted(self, request: ask.AnyRequest, now: float) -> Publish:
+        """Return what goes into the log, if the client may ask for it."""
         match request:
             case ask.Signal():
                 action = self._signal(request)
@@ -425,7 +433,7 @@ class Session:
                 self._need(self._identity.may(request.room, "send"), "speak in this room")
                 action = self._to_room(request, None if isinstance(request, ask.Send) else self._profile)
         self._conversation.accepted(request)
-        return [action]
+        return action
 
     def _keep_pace(self, kind: str, now: float) -> None:
         """Count a letter of a kind of which the dialect's clients may send only so many."""

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Raw, Struct
+from msgspec.structs import replace
 
 from parley.protocol import requests as ask
 from parley.protocol import says
 from parley.protocol.codes import CloseCode, ErrorCode, Refusal
 from parley.protocol.dialects import Dialect, Farewell, Frame, Hello, Misunderstood, name
+from parley.protocol.envelope import traceparent
 from parley.protocol.nesting import MAX_NESTING, too_deep
 
 SUBPROTOCOL: Final = "parley.v1"
@@ -35,6 +37,13 @@ class ClientFrame(Struct, tag_field="action", kw_only=True, frozen=True):
     """What a client sends. A request with a ref is answered exactly once, with that ref."""
 
     ref: Ref | None = None
+    traceparent: Annotated[
+        Any,
+        Meta(
+            description="W3C trace context of what this request is part of; what is none is ignored.",
+            extra_json_schema={"anyOf": [{"type": "string"}, {"type": "null"}]},
+        ),
+    ] = None
 
 
 class JoinFrame(ClientFrame, kw_only=True, frozen=True, tag="join"):
@@ -243,9 +252,12 @@ class ParleyV1(Dialect):
         except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             raise _misunderstood(frame, error) from None
         try:
-            return (_request(said),)
+            request = _request(said)
         except Refusal as refusal:
             raise Misunderstood(refusal.code, refusal.message, said.ref) from None
+        if said.traceparent is not None and (trace := traceparent(said.traceparent)):
+            return (replace(request, traceparent=trace),)  # of the few that say it
+        return (request,)
 
     def accepted(self, request: ask.AnyRequest) -> None:
         """Nothing to remember."""
