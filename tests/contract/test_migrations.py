@@ -25,6 +25,19 @@ def test_migrations_are_called_by_date_and_follow_each_other_in_that_order(packa
     assert chain, f"{package} has no migrations"
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_migration_says_which_services_work_once_it_has_run(package: str) -> None:
+    """From a revision before it on, or from its own on: then the two versions cannot run side by side."""
+    folder = str(files(package).joinpath("migrations"))
+    script = ScriptDirectory(folder, version_locations=[folder])
+    known = revisions(package)
+    for step in script.walk_revisions():
+        said = getattr(step.module, "compatible_from", None)
+        assert said in known[: known.index(step.revision) + 1], (
+            f"{step.revision} needs a `compatible_from`: docs/how-to/write-a-migration.md"
+        )
+
+
 async def test_all_services_migrate_one_database_and_start_on_it(database_url: str) -> None:
     for package in PACKAGES:
         assert await migrate(database_url, package) == revisions(package)

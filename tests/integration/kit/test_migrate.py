@@ -15,6 +15,7 @@ from parley.kit.migrate import migrate
 
 FIRST = "20260101_members"
 SECOND = "20260102_color"
+THIRD = "20260103_shade"
 
 MEMBERS = f"""
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ from alembic import op
 
 revision = "{FIRST}"
 down_revision = None
+compatible_from = revision
 
 
 def upgrade():
@@ -35,10 +37,22 @@ from alembic import op
 
 revision = "{SECOND}"
 down_revision = "{FIRST}"
+compatible_from = "{FIRST}"
 
 
 def upgrade():
     op.add_column("members", sa.Column("color", sa.Text))
+"""
+SHADE = f"""
+from alembic import op
+
+revision = "{THIRD}"
+down_revision = "{SECOND}"
+compatible_from = "{SECOND}"
+
+
+def upgrade():
+    op.drop_column("members", "name")
 """
 BROKEN = COLOR + '    op.execute("select 1 / 0")\n'
 
@@ -198,13 +212,70 @@ async def test_a_service_refuses_to_start_on_an_older_schema(database_url: str, 
     )
 
 
-async def test_a_service_refuses_to_start_on_a_schema_it_does_not_know(database_url: str, write: Write) -> None:
+async def test_a_service_starts_on_a_newer_schema_that_takes_it(
+    database_url: str, write: Write, witness: asyncpg.Connection
+) -> None:
+    """During an upgrade pods of the version before start again, and after it one may go back."""
     write(_20260101_members=MEMBERS, _20260102_color=COLOR)
     await migrate(database_url, "painting")
     write(_20260101_members=MEMBERS)
 
-    assert "which this version of painting does not know: run a newer version" in await refusal(database_url)
-    with pytest.raises(CannotStart, match="does not know"):
+    assert await accepts(database_url)
+    assert await migrate(database_url, "painting") == []
+    assert await witness.fetchval("select version_num from painting.alembic_version") == SECOND
+
+
+async def test_a_service_refuses_to_start_on_a_schema_it_does_not_know(database_url: str, write: Write) -> None:
+    """The first version is two behind; what the second one no longer needed is gone."""
+    write(_20260101_members=MEMBERS, _20260102_color=COLOR, _20260103_shade=SHADE)
+    await migrate(database_url, "painting")
+    write(_20260101_members=MEMBERS)
+    said = (
+        f"The schema 'painting' is at '{THIRD}', which this version of painting does not know, and takes services from"
+        f" '{SECOND}' on: run a newer version."
+    )
+
+    assert await refusal(database_url) == said
+    with pytest.raises(CannotStart) as refused:
+        await migrate(database_url, "painting")
+    assert str(refused.value) == said
+
+    write(_20260101_members=MEMBERS, _20260102_color=COLOR)
+    assert await accepts(database_url)
+
+
+async def test_what_a_schema_once_refused_it_refuses_for_ever(database_url: str, write: Write) -> None:
+    """A later migration which minds nobody brings nothing back that an earlier one took away."""
+    minds = COLOR.replace(f'compatible_from = "{FIRST}"', f'compatible_from = "{SECOND}"')
+    minds_not = SHADE.replace(f'compatible_from = "{SECOND}"', f'compatible_from = "{FIRST}"')
+    write(_20260101_members=MEMBERS, _20260102_color=minds, _20260103_shade=minds_not)
+    await migrate(database_url, "painting")
+    write(_20260101_members=MEMBERS)
+
+    assert f"takes services from '{SECOND}' on" in await refusal(database_url)
+
+
+async def test_a_schema_from_before_they_said_whom_they_take_is_upgraded_like_any_other(
+    database_url: str, write: Write, witness: asyncpg.Connection
+) -> None:
+    write(_20260101_members=MEMBERS)
+    await migrate(database_url, "painting")
+    await witness.execute("alter table painting.alembic_version drop column compatible_from")
+    assert await accepts(database_url)
+
+    write(_20260101_members=MEMBERS, _20260102_color=COLOR)
+    assert await migrate(database_url, "painting") == [SECOND]
+    assert await witness.fetchval("select compatible_from from painting.alembic_version") == FIRST
+
+    await witness.execute("alter table painting.alembic_version drop column compatible_from")
+    write(_20260101_members=MEMBERS)
+    assert f"takes services from '{SECOND}' on" in await refusal(database_url)
+
+
+async def test_a_migration_must_say_which_services_work_once_it_has_run(database_url: str, write: Write) -> None:
+    write(_20260101_members=MEMBERS, _20260102_color=COLOR.replace("compatible_from", "something"))
+
+    with pytest.raises(CannotStart, match=f"The migration {SECOND} does not say which services work"):
         await migrate(database_url, "painting")
 
 

@@ -4,12 +4,12 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import URL, make_url, text
+from sqlalchemy import URL, Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from parley.kit import metrics
@@ -22,7 +22,6 @@ _CONNECTIONS: Final = metrics.asked(
 )
 _CONNECT_SECONDS = 5
 _STATEMENT_SECONDS = 30
-_UNDEFINED = {"42P01", "3F000"}  # SQLSTATE: no such table, no such schema
 
 
 @asynccontextmanager
@@ -78,44 +77,61 @@ async def check(engine: AsyncEngine) -> str | None:
     return None
 
 
+class Version(NamedTuple):
+    """What a schema says of itself."""
+
+    revision: str
+    """The migration that was the last to change it."""
+    compatible_from: str | None
+    """The oldest revision whose services work on it; None if it was made before schemas said so."""
+
+
 async def check_schema(engine: AsyncEngine, package: str) -> None:
-    """Refuse to start on a schema that the migrations in *package* did not make."""
+    """
+    Refuse to start on a schema that the migrations in *package* did not make.
+
+    One that a newer version has made is accepted if it says that services of this version work on it: during an upgrade
+    pods of both versions start.
+    """
     schema = schema_of(package)
     known = revisions(package)
     command = f"python -m {package} migrate"
     try:
         async with engine.connect() as connection:
-            found = await current_revision(connection, schema)
+            version = await connection.run_sync(version_of, schema)
     except (DBAPIError, OSError, TimeoutError) as error:
         raise CannotStart(
             f"PostgreSQL does not answer at {_place(engine.url)} ({_first_line(error)}):"
             " start it, or correct DATABASE_URL.",
         ) from error
-    if found is None:
+    if version is None:
         raise CannotStart(f"The database has no schema {schema!r} yet: run `{command}`.")
-    if found not in known:
-        raise unknown(schema, found, package)
-    if found != known[-1]:
-        raise CannotStart(f"The schema {schema!r} is at {found!r}, but {known[-1]!r} is needed: run `{command}`.")
+    if not up_to_date(version, package):
+        raise CannotStart(
+            f"The schema {schema!r} is at {version.revision!r}, but {known[-1]!r} is needed: run `{command}`."
+        )
 
 
-def unknown(schema: str, revision: str, package: str) -> CannotStart:
-    """Return the refusal of a schema that a newer version of *package* has made."""
-    return CannotStart(
-        f"The schema {schema!r} is at {revision!r}, which this version of {package} does not know: run a newer version."
+def up_to_date(version: Version, package: str) -> bool:
+    """Tell whether a schema needs no migration of *package*, or raise CannotStart if its services must not touch it."""
+    known = revisions(package)
+    if version.revision in known:
+        return version.revision == known[-1]
+    if version.compatible_from in known:
+        return True
+    raise CannotStart(
+        f"The schema {schema_of(package)!r} is at {version.revision!r}, which this version of {package} does not know,"
+        f" and takes services from {version.compatible_from or version.revision!r} on: run a newer version."
     )
 
 
-async def current_revision(connection: AsyncConnection, schema: str) -> str | None:
-    """Return the revision that *schema* is at, or None if it was never made."""
-    try:
-        found = await connection.execute(text(f'select version_num from "{schema}".alembic_version'))  # noqa: S608 - ours
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in _UNDEFINED:
-            await connection.rollback()
-            return None
-        raise
-    return found.scalar_one_or_none()
+def version_of(connection: Connection, schema: str) -> Version | None:
+    """Return what *schema* says of itself, or None if it was never made."""
+    table = f'"{schema}".alembic_version'
+    if connection.scalar(text("select to_regclass(:table)::text"), {"table": table}) is None:
+        return None
+    said = connection.scalar(text(f"select to_jsonb(version) from {table} version"))  # noqa: S608 - our own name
+    return Version(said["version_num"], said.get("compatible_from")) if said else None
 
 
 def schema_of(package: str) -> str:

@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "20261121_history"
 down_revision = None
+compatible_from = "20261121_history"
 
 
 def upgrade() -> None:

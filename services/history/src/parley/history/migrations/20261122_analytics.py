@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "20261122_analytics"
 down_revision = "20261121_history"
+compatible_from = "20261121_history"
 
 
 def upgrade() -> None:

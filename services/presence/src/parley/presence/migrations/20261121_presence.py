@@ -6,6 +6,7 @@ from parley.presence.tables import ownership
 
 revision = "20261121_presence"
 down_revision = None
+compatible_from = "20261121_presence"
 
 
 def upgrade() -> None:

@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "20261121_presence_attempts"
 down_revision = "20261121_presence"
+compatible_from = "20261121_presence"
 
 
 def upgrade() -> None:

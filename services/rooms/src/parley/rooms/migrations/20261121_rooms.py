@@ -6,6 +6,7 @@ from parley.rooms.tables import ownership
 
 revision = "20261121_rooms"
 down_revision = None
+compatible_from = "20261121_rooms"
 
 
 def upgrade() -> None:

@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "20261121_rooms_attempts"
 down_revision = "20261121_rooms"
+compatible_from = "20261121_rooms"
 
 
 def upgrade() -> None:

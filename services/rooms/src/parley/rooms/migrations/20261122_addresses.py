@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "20261122_addresses"
 down_revision = "20261121_rooms_attempts"
+compatible_from = "20261121_rooms_attempts"
 
 
 def upgrade() -> None:

@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "20261122_channels"
 down_revision = "20261122_addresses"
+compatible_from = "20261122_addresses"
 
 
 def upgrade() -> None:

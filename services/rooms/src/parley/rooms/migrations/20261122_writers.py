@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "20261122_writers"
 down_revision = "20261122_channels"
+compatible_from = "20261122_channels"
 
 
 def upgrade() -> None:

@@ -4,6 +4,7 @@ from alembic import op
 
 revision = "20261123_hung_up"
 down_revision = "20261122_writers"
+compatible_from = "20261122_writers"
 
 
 def upgrade() -> None:
