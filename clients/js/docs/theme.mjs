@@ -10,7 +10,7 @@ import { MarkdownPageEvent, MarkdownTheme, MarkdownThemeContext } from "typedoc-
 
 /** Which part a file's exports belong to. What is in none of these files is about calls. */
 const PARTS = {
-  Connection: ["connection", "reconnect", "token", "line", "emitter"],
+  Connection: ["connection", "reconnect", "token", "requests", "line", "emitter"],
   Rooms: ["room", "history", "posts", "membership", "ids"],
   Invitations: ["invitation"],
   Errors: ["errors"],

@@ -26,7 +26,7 @@ import { newId } from "./ids.js";
 import { type Invitation, Invitations } from "./invitation.js";
 import { Line, type WebSocketConstructor } from "./line.js";
 import { type Backoff, DEFAULT_BACKOFF, mayReconnect, TOKEN_EXPIRED, waitBefore } from "./reconnect.js";
-import { Requests, refused } from "./requests.js";
+import { Requests, refused, type TraceSource } from "./requests.js";
 import type { Room } from "./room.js";
 import { Token, type TokenSource } from "./token.js";
 
@@ -47,6 +47,11 @@ export interface ConnectOptions {
   readonly WebSocket?: WebSocketConstructor;
   /** How long to wait between attempts; from a quarter of a second up to 15 seconds unless it says otherwise. */
   readonly backoff?: Backoff;
+  /**
+   * Which trace a request belongs to: with OpenTelemetry, that of the active span. The server's spans of the request,
+   * up to its delivery to others, are then children of it. Asked once for each request; said again, that keeps it.
+   */
+  readonly traceparent?: TraceSource;
 }
 
 /** `connecting` is the first attempt, `reconnecting` every other; `closed` is for good. */
@@ -97,7 +102,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   readonly #url: URL;
   readonly #options: ConnectOptions;
   readonly #WebSocket: WebSocketConstructor;
-  readonly #requests = new Requests(BACKLOG);
+  readonly #requests: Requests;
   readonly #token: Token;
   readonly #rooms = new Set<Room>();
   /** @internal */
@@ -132,6 +137,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (!WebSocket) throw new TypeError("There is no global WebSocket here; pass one, such as npm's ws.");
     this.#WebSocket = WebSocket;
     this.#options = options;
+    this.#requests = new Requests(BACKLOG, options.traceparent);
     this.#token = new Token(options.token, {
       fresh: (token) => this.request({ action: "token", token }),
       failed: (error) => this.emit("refused", error),

@@ -68,6 +68,7 @@ export { Peer } from "./peer.js";
 export type { Post } from "./posts.js";
 export type { Quality, Score } from "./quality.js";
 export { type Backoff, mayReconnect, waitBefore } from "./reconnect.js";
+export type { TraceSource } from "./requests.js";
 export type { HistoryOptions } from "./room.js";
 export { type JoinOptions, join, Room, type RoomEvents } from "./room.js";
 export type { PeerSummary, Summary } from "./summary.js";

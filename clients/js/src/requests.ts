@@ -7,9 +7,17 @@
 import { ParleyError, RefusedError } from "./errors.js";
 import type { Answers, Refusal, Request } from "./frames.js";
 
+/**
+ * Says which trace a request belongs to, as a W3C `traceparent`; `undefined` where there is none. It is asked when the
+ * request is made, so it finds the span that is active then.
+ */
+export type TraceSource = () => string | undefined;
+
 interface Waiting {
   readonly ref: string;
   readonly request: Request;
+  /** As it is said, and said again: also with the trace that it began in. */
+  readonly text: string;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: ParleyError) => void;
 }
@@ -20,10 +28,12 @@ const REPEATABLE: ReadonlySet<Request["action"]> = new Set(["join", "leave", "pr
 export class Requests {
   readonly #waiting = new Map<string, Waiting>();
   readonly #limit: number;
+  readonly #traceparent: TraceSource;
   #made = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, traceparent: TraceSource = () => undefined) {
     this.#limit = limit;
+    this.#traceparent = traceparent;
   }
 
   /** Remember a request. Returns its text for the wire, and its answer to come. */
@@ -37,10 +47,11 @@ export class Requests {
     }
     this.#made += 1;
     const ref = `r${this.#made}`;
+    const text = JSON.stringify({ ...request, ref, traceparent: this.#trace() });
     const answer = new Promise<Answers[R["action"]]>((resolve, reject) => {
-      this.#waiting.set(ref, { ref, request, resolve, reject });
+      this.#waiting.set(ref, { ref, request, text, resolve, reject });
     });
-    return { text: encode(ref, request), answer };
+    return { text, answer };
   }
 
   /** Return whether a request is that for a fresh token. */
@@ -59,7 +70,7 @@ export class Requests {
 
   /** Return what to repeat to a resumed connection: everything unanswered, in order. */
   unanswered(): string[] {
-    return [...this.#waiting.values()].map(({ ref, request }) => encode(ref, request));
+    return [...this.#waiting.values()].map(({ text }) => text);
   }
 
   /** Give up, with this error, what can't safely be said twice. The others stay. */
@@ -76,12 +87,18 @@ export class Requests {
     for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
   }
+
+  /** What the program's tracing says; where that fails, the request is made all the same. */
+  #trace(): string | undefined {
+    try {
+      const said = this.#traceparent();
+      return typeof said === "string" ? said : undefined;
+    } catch {
+      return undefined;
+    }
+  }
 }
 
 export function refused(frame: Refusal): RefusedError {
   return new RefusedError(frame.code, frame.message, frame.retryAfterMs);
-}
-
-function encode(ref: string, request: Request): string {
-  return JSON.stringify({ ...request, ref });
 }

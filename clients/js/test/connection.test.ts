@@ -130,6 +130,44 @@ scripted("a resumed connection first repeats what was not answered, in order", a
   await Promise.all(answers);
 });
 
+scripted("a request says which trace it belongs to, and says the same again", async ({ server, open }) => {
+  let active = "00-1-a-01";
+  const { connection, visit } = await open("a", { traceparent: () => active });
+  const answers = [connection.setPresence({ availability: "available" })];
+  active = "00-2-b-01";
+  answers.push(connection.signal("b", 1));
+  const first = [await visit.hear(), await visit.hear()];
+  active = "00-3-c-01";
+  visit.cut();
+  const back = await server.visit();
+  back.welcome("a", { resumed: true });
+  const again = [await back.grant("presence"), await back.grant("signal")];
+  await Promise.all(answers);
+
+  assert.deepEqual(
+    first.map(({ traceparent }) => traceparent),
+    ["00-1-a-01", "00-2-b-01"],
+  );
+  assert.deepEqual(again, first);
+});
+
+scripted("a trace that can't be had keeps no request from being made", async ({ open }) => {
+  const given: (() => unknown)[] = [
+    () => undefined,
+    () => ({ toJSON: () => "no text" }),
+    () => {
+      throw new Error("mine");
+    },
+  ];
+  const traceparent = () => given.shift()?.() as string | undefined;
+  const { connection, visit } = await open("a", { traceparent });
+  for (let n = 0; n < 3; n++) {
+    const signal = connection.signal("b", n);
+    assert.ok(!("traceparent" in (await visit.grant("signal"))));
+    await signal;
+  }
+});
+
 scripted(
   "a renewed connection has another id, counts n anew and gives up what can't be repeated",
   async (stage) => {

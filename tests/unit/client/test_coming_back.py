@@ -89,6 +89,33 @@ async def test_who_asked_is_answered_whatever_became_of_the_socket(server: Scrip
         assert [dict(await each)["ref"] for each in (first, second, third)] == [frame["ref"] for frame in repeated]
 
 
+async def test_a_request_says_which_trace_it_belongs_to_and_says_the_same_again(server: Scripted) -> None:
+    active = iter(["00-1-a-01", "00-2-b-01"])
+    async with opened(server, traceparent=lambda: next(active, None)) as (client, visit), asyncio.TaskGroup() as asking:
+        asking.create_task(client.presence("available"))
+        asking.create_task(client.signal("b", 1))
+        first = [await visit.hear(), await visit.hear()]
+        visit.cut()
+        back = await server.visit()
+        await back.welcome(resumed=True)
+        again = [await back.hear(), await back.hear()]
+        for request in again:
+            await back.say(type="ok", ref=request["ref"])
+
+    assert [request["traceparent"] for request in first] == ["00-1-a-01", "00-2-b-01"]
+    assert again == first
+
+
+@pytest.mark.parametrize("said", [lambda: None, lambda: 7, lambda: str(1 // 0)])
+async def test_a_trace_that_cannot_be_had_keeps_no_request_from_being_made(server: Scripted, said: Any) -> None:
+    async with opened(server, traceparent=said) as (client, visit), asyncio.TaskGroup() as asking:
+        asking.create_task(client.signal("b", 1))
+        request = await visit.hear()
+        await visit.say(type="ok", ref=request["ref"])
+
+    assert "traceparent" not in request
+
+
 async def test_requests_made_without_a_socket_wait_for_the_next(server: Scripted) -> None:
     async with opened(server) as (client, visit):
         visit.cut()

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any, Final, cast
@@ -42,6 +43,11 @@ ANSWER_SECONDS: Final = 10.0
 
 _SLOW: Final = 4008
 
+_log = logging.getLogger("parley.client")
+
+TraceSource = Callable[[], str | None]
+"""Says which trace a request belongs to, as a W3C ``traceparent``; None where there is none."""
+
 OMITTED: Any = object()
 """Stands where None would be a value."""
 
@@ -57,8 +63,18 @@ class Client:
     unread end the connection.
     """
 
-    def __init__(self, session: Session, door: Door, line: Line, history: History, *, reconnect: bool) -> None:
+    def __init__(
+        self,
+        session: Session,
+        door: Door,
+        line: Line,
+        history: History,
+        *,
+        reconnect: bool,
+        traceparent: TraceSource | None = None,
+    ) -> None:
         self._session = session
+        self._traceparent = traceparent
         self._door = door
         self._history = history
         self._reconnect = reconnect
@@ -175,7 +191,7 @@ class Client:
             raise self._end.again()
         if len(self._waiting) >= UNANSWERED_LIMIT:
             raise ParleyError(f"{UNANSWERED_LIMIT} requests wait for an answer already: wait for some of them first")
-        ref = self._session.request(action, fields)
+        ref = self._session.request(action, fields, self._trace())
         self._waiting[ref] = answer = asyncio.get_running_loop().create_future()
         self._to_write.set()
         try:
@@ -183,6 +199,17 @@ class Client:
         finally:
             del self._waiting[ref]
             self._session.forget(ref)
+
+    def _trace(self) -> str | None:
+        """Return what the program's tracing says; where that fails, the request is made all the same."""
+        if self._traceparent is None:
+            return None
+        try:
+            said = self._traceparent()
+        except Exception:  # noqa: BLE001 - the program's own, whatever it is
+            _log.warning("no trace could be had for a request, which is made all the same", exc_info=True)
+            return None
+        return said if isinstance(said, str) else None
 
     async def write(self, frame: str | bytes | Mapping[str, Json]) -> None:
         """Write a frame as it is to the present socket; nobody waits for an answer or repeats it."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from parley.client.arrival import Door, Token
-from parley.client.client import Client
+from parley.client.client import Client, TraceSource
 from parley.client.gaps import History
 from parley.client.session import Session
 
@@ -20,6 +20,7 @@ async def connect(
     resume: tuple[str, int] | None = None,
     reconnect: bool = True,
     http: str | None = None,
+    traceparent: TraceSource | None = None,
     open_timeout: float = 10,
 ) -> AsyncIterator[Client]:
     """
@@ -32,6 +33,9 @@ async def connect(
 
     A socket that is lost later on is replaced, unless *reconnect* is False. Where more was missed in a room than
     the server keeps, its chat is read from history over REST: *http* is the front door, if not the host of *url*.
+
+    *traceparent* is asked for each request which trace it belongs to: with OpenTelemetry, that of the current span.
+    The server's spans of the request, up to its delivery to others, are then children of it.
     """
     session = Session(resume)
     query = dict(metadata or {})
@@ -40,7 +44,7 @@ async def connect(
     door = Door(url, query, token, open_timeout)
     arrival = await door.enter(session.resume)
     session.receive(arrival.welcome)
-    client = Client(session, door, arrival.line, History(door, http), reconnect=reconnect)
+    client = Client(session, door, arrival.line, History(door, http), reconnect=reconnect, traceparent=traceparent)
     running = asyncio.create_task(client.run(), name=f"parley client {client.connection_id}")
     try:
         yield client

@@ -132,9 +132,9 @@ class Session:
 
     # what the program asks
 
-    def request(self, action: str, fields: Mapping[str, Any]) -> str:
-        """Take a request, and return the ref of its answer."""
-        ref, request = self._make(action, fields)
+    def request(self, action: str, fields: Mapping[str, Any], traceparent: str | None = None) -> str:
+        """Take a request, and return the ref of its answer. However often it is said, it says *traceparent*."""
+        ref, request = self._make(action, fields, traceparent)
         if self._live and self._renewal is None:
             self._write(request)
         return ref
@@ -328,9 +328,10 @@ class Session:
         if "metadata" in said:
             self._presence["metadata"] = self._presence.get("metadata", {}) | said["metadata"]
 
-    def _make(self, action: str, fields: Mapping[str, Any]) -> tuple[str, _Request]:
+    def _make(self, action: str, fields: Mapping[str, Any], traceparent: str | None = None) -> tuple[str, _Request]:
         ref = f"{self._prefix}.{next(self._refs)}"
-        text = json.dumps({"action": action, "ref": ref, **fields}, allow_nan=False, separators=(",", ":"))
+        trace = {} if traceparent is None else {"traceparent": traceparent}
+        text = json.dumps({"action": action, "ref": ref, **fields, **trace}, allow_nan=False, separators=(",", ":"))
         self._requests[ref] = request = _Request(action, fields, text)
         return ref, request
 
