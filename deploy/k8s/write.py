@@ -45,7 +45,7 @@ SERVICES: Final[dict[str, type[Common]]] = {
 THE_CHARTS: Final = {
     *("PARLEY_MODE", "PARLEY_APPS", "PARLEY_TOKEN_SECRET", "PARLEY_JWKS", "OTEL_EXPORTER_OTLP_ENDPOINT"),
     *("NATS_URL", "PARLEY_STREAM_REPLICAS", "DATABASE_URL", "STUN_URLS", "TURN_URLS", "TURN_SECRET", "TURN_TTL"),
-    *("GATEWAY_PORT", "GATEWAY_DRAIN_SECONDS", "GATEWAY_RESUME_SECRET"),
+    *("GATEWAY_PORT", "GATEWAY_DRAIN_SECONDS", "GATEWAY_RESUME_SECRET", "GATEWAY_TRUSTED_PROXIES"),
 }
 """Settings that the chart sets from values of its own; besides where each service listens."""
 
@@ -91,6 +91,7 @@ def front_door() -> str:
         ),
         storage=Path("/tmp/caddy"),  # noqa: S108 - a volume of the pod
         web=Path("{$WEB_ROOT}"),
+        trusted="{$TRUSTED_PROXIES}",
     )
     _, _, text = text.partition("\n")
     everywhere = text.replace("\tbind [::]\n", "")  # without it Caddy takes what there is, IPv4 or IPv6

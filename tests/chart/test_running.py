@@ -1,6 +1,7 @@
 """The rendered system, running on this machine: what its pods are told suffices for them to do their work."""
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -14,6 +15,8 @@ import pytest_asyncio
 from chart.local import Local, answers
 from chart.prepared import new_database, prepare, succeeded
 from chart.rendered import render
+from websockets.asyncio.client import connect as websocket
+from websockets.typing import Subprotocol
 
 from parley.cli.embedded import Process, Server
 from parley.cli.embedded.ports import LOOPBACK, free_port
@@ -21,6 +24,10 @@ from parley.client import Client, connect
 from parley.kit.tokens import mint
 
 SERVICES = ("gateway", "presence", "rooms", "history")
+
+INGRESS = LOOPBACK
+"""Where the front door, and whatever is before it, connects from; the only one that is trusted."""
+STRANGER = "127.0.0.5"
 
 
 @dataclass
@@ -31,6 +38,8 @@ class System:
     gateways: dict[str, Process]
     """By the address of their HTTP."""
     others: dict[str, Process]
+    sockets: list[str]
+    """Addresses at which the gateways take sockets."""
 
     @property
     def url(self) -> str:
@@ -50,7 +59,9 @@ async def system(tmp_path_factory: pytest.TempPathFactory, postgres: Server) -> 
     folder, name = tmp_path_factory.mktemp("system"), await new_database(postgres)
     (folder / "pages").mkdir()
     (folder / "pages" / "index.html").write_text("the page")
-    rendered = render(nats__replicas=1, postgresql__database=name, web__root=str(folder / "pages"))
+    rendered = render(
+        nats__replicas=1, postgresql__database=name, web__root=str(folder / "pages"), trustedProxies=[f"{INGRESS}/32"]
+    )
     local = Local(rendered, folder, postgres.url)
     try:
         yield await started(local, urlsplit(postgres.url))
@@ -81,7 +92,7 @@ async def started(local: Local, superuser: SplitResult) -> System:
         await answers(f"http://{local.addresses[f'parley-{name}:8081']}/readyz", process)
     for address, process in gateways.items():
         await answers(f"http://{address}/readyz", process)
-    system = System(local, gateways, others)
+    system = System(local, gateways, others, [f"{LOOPBACK}:{sockets}" for sockets, _ in ports])
     await answers(f"{system.url}/", web)
     return system
 
@@ -152,6 +163,40 @@ async def test_services_ask_each_other_what_only_they_know(system: System) -> No
     assert posted.status_code == 204
     assert first.startswith("id: ")
     assert not refusals(system)
+
+
+@pytest.mark.parametrize(
+    ("source", "claimed", "seen"),
+    [
+        (INGRESS, "203.0.113.7", "203.0.113.7"),
+        (INGRESS, "198.51.100.1, 203.0.113.7", "203.0.113.7"),  # the first one is what its client has claimed
+        (INGRESS, "", INGRESS),
+        (STRANGER, "203.0.113.7", STRANGER),
+        (STRANGER, "", STRANGER),
+    ],
+)
+async def test_a_clients_address_is_what_trusted_proxies_say(
+    system: System, source: str, claimed: str, seen: str
+) -> None:
+    """Through the front door, and at a gateway itself: a claim counts from a proxy of ours, and from nobody else."""
+    headers = {"X-Forwarded-For": claimed} if claimed else {}
+    gateway, *_ = system.sockets
+    for door in (urlsplit(system.url).netloc, gateway):
+        async with (
+            websocket(
+                f"ws://{door}/?token={system.token()}",
+                additional_headers=headers,
+                subprotocols=[Subprotocol("parley.v1")],
+                local_addr=(source, 0),
+                proxy=None,
+            ) as socket,
+            httpx.AsyncClient(base_url=system.url, trust_env=False) as http,
+        ):
+            name = json.loads(await socket.recv())["connectionId"]
+            bearer = {"Authorization": f"Bearer {system.token('admin')}"}
+            shown = await http.get(f"/@connections/{quote(name)}", headers=bearer)
+
+        assert shown.json()["identity"]["sourceIp"] == seen, door
 
 
 async def texts(client: Client, count: int) -> list[str]:

@@ -23,7 +23,7 @@ TEMPLATE = """\
 		level WARN
 	}}
 	servers {{
-		protocols h1
+		protocols h1{trusted}
 	}}
 }}
 
@@ -168,11 +168,15 @@ class Upstreams:
     """The supervisor."""
 
 
-def caddyfile(address: str, upstreams: Upstreams, storage: Path, web: Path | None, *, tls: bool = False) -> str:
+def caddyfile(
+    address: str, upstreams: Upstreams, storage: Path, web: Path | None, *, tls: bool = False, trusted: str = ""
+) -> str:
     """
     Return the configuration of a front door at *address* (``host:port``), serving the built page in *web*.
 
-    With *tls* it speaks TLS alone, with a certificate of an authority of its own (`root_certificate`).
+    With *tls* it speaks TLS alone, with a certificate of an authority of its own (`root_certificate`). Proxies at the
+    *trusted* addresses (CIDR, separated by spaces) are believed about whom they speak for, and how: X-Forwarded-For,
+    -Proto and -Host. What others say of it is replaced by what is seen.
     """
     host, _, port = address.rpartition(":")
     names = ("localhost", host, "") if tls else ("",)
@@ -181,6 +185,7 @@ def caddyfile(address: str, upstreams: Upstreams, storage: Path, web: Path | Non
         site=", ".join(f"{'https' if tls else 'http'}://{name}:{port}" for name in names),
         automation="disable_redirects" if tls else "off",
         tls="\n\ttls internal" if tls else "",
+        trusted=f"\n\t\ttrusted_proxies static {trusted}" if trusted else "",
         kinesis=KINESIS,
         storage=_quoted(storage),
         sockets=" ".join(upstreams.sockets),

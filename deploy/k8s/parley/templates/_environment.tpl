@@ -116,6 +116,8 @@ key: {{ ternary .role ($role.key | default "password") (empty $role.existingSecr
   value: "8080"
 - name: GATEWAY_DRAIN_SECONDS
   value: {{ include "parley.text" $values.drainSeconds | quote }}
+- name: GATEWAY_TRUSTED_PROXIES
+  value: {{ join "," $values.trustedProxies | quote }}
 {{ include "parley.secretVariable" (dict "env" "GATEWAY_RESUME_SECRET" "secret" (include "parley.authSecret" $root) "key" "resume-secret") }}
 {{- end }}
 {{ include "parley.serverVariables" . }}

@@ -22,6 +22,7 @@ from parley.gateway.management import management
 from parley.gateway.metrics import counting
 from parley.gateway.origins import Origins
 from parley.gateway.peerjs import peerjs
+from parley.gateway.proxies import Proxies
 from parley.gateway.quotas import Quotas
 from parley.gateway.reception import Reception
 from parley.gateway.resume import ResumeTokens
@@ -99,6 +100,7 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
     deliveries = Deliveries(connections.find, lives.obey, (stored + 1) * PER_MESSAGE - 1)
     weather = Weather(ingress, lives)
     origins = Origins(settings.origins, development=settings.development)
+    proxies = Proxies(settings.trusted_proxies)
     limits = _limits(settings)
     quotas = Quotas(declared, limits)
     channels = Channels(bus, declared, Access(declared, development=settings.development))
@@ -122,7 +124,9 @@ async def gateway(settings: Settings, bus: Bus, writer: Writer, probes: Probes) 
         websocket_server(
             settings.host,
             settings.port,
-            Reception(declared, backends, channels, lives, tokens, resume, origins, quotas, _rules(settings)).decide,
+            Reception(
+                declared, backends, channels, lives, tokens, resume, origins, proxies, quotas, _rules(settings)
+            ).decide,
             limits,
         ) as server,
     ):

@@ -16,6 +16,7 @@ from parley.gateway.door import Accept, Refuse
 from parley.gateway.head import Request
 from parley.gateway.origins import Origins
 from parley.gateway.proofs import identify
+from parley.gateway.proxies import Proxies
 from parley.gateway.quotas import URL_CHARACTERS, Quota, Quotas
 from parley.gateway.resume import ResumeTokens
 from parley.gateway.session import Rules, Session
@@ -69,6 +70,7 @@ class Reception:
         tokens: Tokens,
         resume: ResumeTokens,
         origins: Origins,
+        proxies: Proxies,
         quotas: Quotas,
         rules: Rules,
         entropy: Callable[[int], bytes] = os.urandom,
@@ -81,6 +83,7 @@ class Reception:
         self._tokens = tokens
         self._resume = resume
         self._origins = origins
+        self._proxies = proxies
         self._quotas = quotas
         self._rules = rules
         self._without_reports = replace(rules, reports=False)
@@ -137,7 +140,7 @@ class Reception:
         session = Session(id_, dialect, identity, profile, rules, time(), hello, requests)
         back = self._back(hello.query, identity) if dialect.resumable else None
         agent = headers.get("user-agent", "")[:256]
-        connection = Connection(session, self._lives, _address(request), agent, back, backend)
+        connection = Connection(session, self._lives, self._address(request), agent, back, backend)
         return Accept(connection, chosen or own, limits)
 
     async def _peer(self, request: Request, hello: Hello) -> Connection:
@@ -150,7 +153,10 @@ class Reception:
         profile = Profile(user_id=hello.query.get(dialect.user), metadata=_metadata(dialect, hello.query))
         session = Session(id_, dialect, identity, profile, self._rules, time(), hello)
         agent = request.headers.get("user-agent", "")[:256]
-        return Connection(session, self._lives, _address(request), agent)
+        return Connection(session, self._lives, self._address(request), agent)
+
+    def _address(self, request: Request) -> str:
+        return self._proxies.client(request.peer, request.headers.get("x-forwarded-for", ""))
 
     def _admit(self, headers: dict[str, str]) -> None:
         if not self._origins.admits(headers.get("origin"), headers["host"]):
@@ -179,19 +185,21 @@ class Reception:
         app, place = self._apps.named(name), self._apps.at(request.path)
         if not app.routes and app.authorizer is None:
             return None
+        address = self._address(request)
         stage = place.stage if place is not None else request.path.strip("/")
         caller = Caller(
             connection=connection,
             api=name,
             stage=stage or app.stage,
             domain=app.domain_name or request.headers["host"],
-            address=_address(request),
+            address=address,
             agent=request.headers.get("user-agent", "")[:256],
             connected_at=int(time() * 1000),
             stage_variables=app.stage_variables,
         )
+        headers = request.headers | {"x-forwarded-for": address}
         query = tuple(parse_qsl(request.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
-        return Backend(self._backends, app, caller, Handshake(headers=request.headers, query=query))
+        return Backend(self._backends, app, caller, Handshake(headers=headers, query=query))
 
     def _named(self, hello: Hello, *, ours: bool) -> str | None:
         """Return the app that a client names by where it connects, None if it leaves that to its token."""
@@ -294,9 +302,3 @@ def _metadata(dialect: Dialect, query: dict[str, str]) -> dict[str, str]:
     said = {name: value for name, value in query.items() if name not in dialect.own}
     metadata(said)
     return said
-
-
-def _address(request: Request) -> str:
-    """Return the client's address as the nearest proxy reports it."""
-    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return forwarded or request.peer

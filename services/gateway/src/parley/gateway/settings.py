@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
+from parley.gateway.proxies import networks
 from parley.kit.settings import Common, Port, Seconds, Words, shared
 
 Count = Annotated[int, Meta(ge=1)]
@@ -19,6 +20,8 @@ class Settings(Common, frozen=True, kw_only=True):
     """Port of the socket listener; 0 takes a free one."""
     origins: Words = ()
     """Pages that may connect in production besides the host's own, such as `https://app.example.org`; `*` for all."""
+    trusted_proxies: Words = ("127.0.0.0/8", "::1/128")
+    """Addresses (CIDR) of proxies, which are believed about whom they speak for: `X-Forwarded-For`. Others are not."""
     max_message_bytes: Annotated[int, Meta(ge=1024, le=1 << 24)] = 131_072
     """Size of a message in total; larger ones close the socket with 1009."""
     max_outbound_bytes: Annotated[int, Meta(ge=65_536)] = 1_048_576
@@ -58,3 +61,8 @@ class Settings(Common, frozen=True, kw_only=True):
             )
         if not self.development and not self.token_secret and not self.resume_secret:
             yield "Without PARLEY_TOKEN_SECRET nothing here can sign resume tokens: set GATEWAY_RESUME_SECRET."
+        for given in self.trusted_proxies:
+            try:
+                networks([given])
+            except ValueError:
+                yield f"GATEWAY_TRUSTED_PROXIES has {given!r}, which is no range of addresses: write it as 10.0.0.0/8."
