@@ -79,7 +79,7 @@ async def own_postgres(tmp_path: Path) -> AsyncIterator[Server]:
 
 @pytest.fixture(scope="session")
 def traces() -> Iterator[OtlpReceiver]:
-    """Give the receiver of all spans of `parley`."""
+    """Give the receiver of all spans and metrics of `parley`."""
     with OtlpReceiver() as receiver:
         yield receiver
 
@@ -93,6 +93,8 @@ async def parley(tmp_path_factory: pytest.TempPathFactory, traces: OtlpReceiver)
         up=REAL,
         OTEL_EXPORTER_OTLP_ENDPOINT=traces.endpoint,
         OTEL_BSP_SCHEDULE_DELAY="200",
+        OTEL_METRICS_EXPORTER="otlp",
+        OTEL_METRIC_EXPORT_INTERVAL="2000",
         HISTORY_TRACE_URL="http://traces.test/{traceId}",
     )
     await instance.start()

@@ -136,6 +136,19 @@ def test_what_kubernetes_injects_is_recognised() -> None:
     assert all("enableServiceLinks: false" in problem for problem in problems)
 
 
+def test_metrics_stay_here_unless_it_is_said_that_and_where_they_are_sent() -> None:
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+
+    assert not Stateless.from_env(endpoint).pushes
+    assert Stateless.from_env(endpoint | {"OTEL_METRICS_EXPORTER": "prometheus, otlp"}).pushes
+    assert refused({"OTEL_METRICS_EXPORTER": "otlp"}, Stateless) == [
+        "OTEL_METRICS_EXPORTER is otlp, but OTEL_EXPORTER_OTLP_ENDPOINT does not say where to: set it."
+    ]
+    assert refused({"OTEL_METRICS_EXPORTER": "oltp"}, Stateless) == [
+        "OTEL_METRICS_EXPORTER must be a list, separated by commas, of none or otlp or prometheus, not 'oltp'."
+    ]
+
+
 def test_settings_need_no_database_unless_they_say_so() -> None:
     assert "DATABASE_URL" not in {variable.env for variable in variables_of(Stateless)}
 

@@ -27,6 +27,7 @@ import uvloop
 
 from parley.kit import logs
 from parley.kit.metrics import measuring
+from parley.kit.pushing import pushing
 from parley.kit.settings import Common, SettingsError
 
 S = TypeVar("S", bound=Common)
@@ -105,7 +106,7 @@ def run(main: Main[S], kind: type[S]) -> None:
         sys.stdout.write(f"The settings of parley {service} are valid.\n")
         return
     logs.configure(service, settings.log_level)
-    work = _migrate(settings, service) if arguments.command else main(settings)
+    work = _migrate(settings, service) if arguments.command else _pushed(main(settings), settings, service)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_watched(work, service))
     raise SystemExit(code)
@@ -126,6 +127,15 @@ async def _migrate(settings: Common, service: str) -> None:
 
     applied = await migrate(settings.database_url, f"parley.{service}")  # type: ignore[attr-defined] # _arguments looked
     _log.info("migrated", service=service, revisions=applied)
+
+
+async def _pushed(work: Awaitable[None], settings: Common, service: str) -> None:
+    """Do *work*, and send what is measured meanwhile if that is wanted."""
+    if not settings.pushes:
+        await work
+        return
+    async with pushing(service, settings.otlp_endpoint, settings.metrics_interval / 1000):
+        await work
 
 
 async def _watched(work: Awaitable[None], service: str) -> int:

@@ -78,6 +78,12 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     otlp_endpoint: Annotated[str, shared("OTEL_EXPORTER_OTLP_ENDPOINT")] = ""
     """Where traces are sent (OTLP over HTTP), such as `http://collector:4318`. Empty: nowhere. OpenTelemetry's other
     variables hold too, such as `OTEL_TRACES_SAMPLER=parentbased_traceidratio` with `OTEL_TRACES_SAMPLER_ARG=0.01`."""
+    metrics_exporter: Annotated[tuple[Literal["otlp", "prometheus", "none"], ...], shared("OTEL_METRICS_EXPORTER")] = (
+        "prometheus",
+    )
+    """How metrics leave: `otlp` sends them to where traces are sent, too; `/metrics` is there in any case."""
+    metrics_interval: Annotated[float, Meta(ge=10), shared("OTEL_METRIC_EXPORT_INTERVAL")] = 60_000
+    """Milliseconds between two sendings of metrics."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], shared("PARLEY_LOG_LEVEL")] = "info"
     """What is logged: this and what is graver."""
     host: str = "127.0.0.1"
@@ -91,6 +97,11 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     def development(self) -> bool:
         """Whether clients without a token are let in."""
         return self.mode == "development"
+
+    @property
+    def pushes(self) -> bool:
+        """Whether metrics are sent to the receiver of OTLP."""
+        return "otlp" in self.metrics_exporter
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -119,6 +130,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
 
     def problems(self) -> Iterator[str]:
         """Yield a sentence for all that no single variable is wrong about; a service adds its own."""
+        if self.pushes and not self.otlp_endpoint:
+            yield "OTEL_METRICS_EXPORTER is otlp, but OTEL_EXPORTER_OTLP_ENDPOINT does not say where to: set it."
         if self.apps:
             try:
                 read(self.apps)
@@ -232,6 +245,8 @@ def _kind(info: msgspec.inspect.Type) -> str:
                 words += f" of at least {info.ge}"
         case msgspec.inspect.LiteralType():
             words = " or ".join(str(value) for value in info.values)
+        case msgspec.inspect.VarTupleType(item_type=msgspec.inspect.LiteralType() as choice):
+            words = f"a list, separated by commas, of {_kind(choice)}"
         case msgspec.inspect.VarTupleType():
             words = "a list separated by commas"
         case _:
