@@ -16,13 +16,16 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard w
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-python test-js check format schema examples chart dashboards rules-test bench chaos fuzz images images-test e2e pictures console-size web setup clean need-python need-node sdk-docs
+.PHONY: help run observe test test-python test-js check format schema examples chart dashboards rules-test bench chaos fuzz images images-test e2e pictures console-size web setup clean need-python need-node sdk-docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup web ## Start everything; Ctrl-C stops it. ARGS="--scale gateway=2" passes arguments on
 	.venv/bin/parley up $(ARGS)
+
+observe: setup web ## Start everything with two gateways, a page of all traces, and Prometheus if it is installed
+	.venv/bin/parley up --observe --scale gateway=2 $(ARGS)
 
 test: test-js test-python ## Run all tests, on a real NATS and PostgreSQL. ARGS="-k name" goes to pytest
 

@@ -29,7 +29,11 @@ def part(name: str, status: str, *, ready: bool, restarts: int = 0) -> Part:
 
 def shown(*parts: Part, stopping: bool = False, mode: str = "development") -> str:
     plan = SimpleNamespace(
-        front_door="http://127.0.0.1:8080", nats="nats://n", database="postgresql://d", root_certificate=None
+        front_door="http://127.0.0.1:8080",
+        nats="nats://n",
+        database="postgresql://d",
+        root_certificate=None,
+        observed=(("Traces", "http://127.0.0.1:4318"),),
     )
     supervisor = SimpleNamespace(parts=parts, plan=plan, stopping=stopping, instance=SimpleNamespace(logs="/logs"))
     console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)

@@ -30,6 +30,9 @@ def up(
     tls: Annotated[
         bool, typer.Option("--tls", help="Serve the front door with TLS (https, wss) of an authority of its own.")
     ] = False,
+    observe: Annotated[
+        bool, typer.Option("--observe", help="Record every trace, with a page to see them, and metrics in Prometheus.")
+    ] = False,
 ) -> None:
     """
     Start everything and keep it running; Ctrl-C stops it.
@@ -40,7 +43,7 @@ def up(
     """
     from parley.cli.up import up as run
 
-    run(scale or [], tls=tls)
+    run(scale or [], tls=tls, observe=observe)
 
 
 @app.command()

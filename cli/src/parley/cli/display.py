@@ -72,6 +72,7 @@ def addresses(supervisor: Supervisor) -> list[tuple[str, str]]:
         ("Open", plan.front_door),
         ("Sockets", plan.front_door.replace("http", "ws", 1)),
         *trust,
+        *plan.observed,
         ("NATS", plan.nats),
         ("PostgreSQL", plan.database),
         ("Logs", str(supervisor.instance.logs)),

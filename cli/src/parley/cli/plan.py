@@ -13,6 +13,7 @@ from parley.cli.embedded.ports import LOOPBACK, free_port, port_is_free
 from parley.cli.embedded.server import Embedded
 from parley.cli.front_door import Upstreams, caddyfile, root_certificate
 from parley.cli.instance import Instance
+from parley.cli.observe import observers
 from parley.cli.part import Check, Spec
 from parley.cli.problem import Problem
 from parley.cli.settings import DEFAULT_PORT, Settings
@@ -46,18 +47,27 @@ class Plan:
     database: str
     specs: tuple[Spec, ...]
     migrations: Program
+    observed: tuple[tuple[str, str], ...] = ()
+    """Where one looks from outside: what is there, and its address."""
 
 
 class Planner:
     """Chooses ports and environments for one start of an instance."""
 
     def __init__(
-        self, settings: Settings, instance: Instance, command: Command = module_command, *, tls: bool = False
+        self,
+        settings: Settings,
+        instance: Instance,
+        command: Command = module_command,
+        *,
+        tls: bool = False,
+        observe: bool = False,
     ) -> None:
         self._settings = settings
         self._instance = instance
         self._command = command
         self._root = root_certificate(self._caddy_home) if tls else None
+        self._observe = observe
         self._taken: set[int] = set()
 
     async def plan(self, scale: Mapping[str, int]) -> Plan:
@@ -73,6 +83,7 @@ class Planner:
             servers.append(Postgres(self._instance.folder / "postgres", port=port, log=self._log("postgres")))
         for server in servers:
             await server.prepare()
+        watching = observers(self._instance, self._usual_port) if self._observe else None
         urls = {server.name: server.url for server in servers}
         nats, database = urls.get("nats", settings.nats_url), urls.get("postgres", settings.database_url)
         shared = {
@@ -81,6 +92,7 @@ class Planner:
             "PARLEY_TOKEN_SECRET": self._token_secret(),
             "NATS_URL": nats,
             "DATABASE_URL": database,
+            **(watching.environ if watching else {}),
         }
         services = [self._service(name, n, shared) for name in SERVICES for n in range(scale[name])]
         return Plan(
@@ -89,8 +101,14 @@ class Planner:
             control=control,
             nats=nats,
             database=database,
-            specs=(*map(_server, servers), *services, self._caddy(front_door, control, services)),
+            specs=(
+                *map(_server, servers),
+                *services,
+                self._caddy(front_door, control, services),
+                *(watching.specs(services) if watching else ()),
+            ),
             migrations=Program(MIGRATIONS, tuple(self._command(MIGRATIONS)), self._log(MIGRATIONS), env=shared),
+            observed=watching.addresses if watching else (),
         )
 
     def _service(self, name: str, replica: int, shared: Mapping[str, str]) -> Spec:
@@ -163,6 +181,11 @@ class Planner:
             self._settings.port == DEFAULT_PORT and not self._settings.nats_port and port_is_free(LOOPBACK, NATS_PORT)
         )
         return self._own_port("PARLEY_NATS_PORT", NATS_PORT if usual else self._settings.nats_port)
+
+    def _usual_port(self, port: int) -> int:
+        """Return *port*, where its tools look, for the instance at our usual port if it is free, or else another."""
+        usual = self._settings.port == DEFAULT_PORT and port_is_free(LOOPBACK, port)
+        return self._own_port("", port if usual else 0)
 
     def _own_port(self, variable: str, wanted: int) -> int:
         """Return the port asked for in *variable*, if one was."""

@@ -18,7 +18,12 @@ from parley.cli.part import Part
 from parley.cli.plan import MIGRATIONS, Plan
 from parley.cli.problem import Problem
 
-ENDING_ORDER = (("gateway",), ("caddy",), ("presence", "rooms", "history"), ("nats", "postgres"))
+ENDING_ORDER = (
+    ("gateway",),
+    ("caddy",),
+    ("presence", "rooms", "history"),
+    ("nats", "postgres", "prometheus", "traces"),
+)
 """Clients are told first, while everything they need is still there; the servers that keep the data go last."""
 
 

@@ -24,8 +24,13 @@ def up(
     check: Callable[[Settings], None] = check_environment,
     *,
     tls: bool = False,
+    observe: bool = False,
 ) -> None:
-    """Run an instance in the foreground, its services started by *command*; with *tls* its front door is https."""
+    """
+    Run an instance in the foreground, its services started by *command*.
+
+    With *tls* its front door is https, with *observe* it is watched (see ``observe``).
+    """
     began = time.monotonic()
     settings = Settings.from_env(os.environ)
     replicas = replicas_of(scale)
@@ -34,7 +39,7 @@ def up(
     instance.make()
     with instance.locked():
         instance.put_long_logs_aside()
-        planner = Planner(settings, instance, command, tls=tls)
+        planner = Planner(settings, instance, command, tls=tls, observe=observe)
         asyncio.run(_run(settings, instance, planner, replicas, began))
 
 
