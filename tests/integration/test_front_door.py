@@ -152,6 +152,25 @@ async def test_a_part_that_is_away_is_said_in_the_form_of_every_error(tmp_path: 
     assert (answer["status"], answer["code"]) == (502, "degraded")
 
 
+async def test_what_goes_wrong_with_a_request_is_logged_without_it(tmp_path: Path) -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        await writer.drain()
+        writer.close()
+
+    log = tmp_path / "log"
+    async with await asyncio.start_server(break_off, "127.0.0.1", 0) as broken:
+        host, port = broken.sockets[0].getsockname()
+        async with caddy(tmp_path, f"{host}:{port}") as (front_door, _), httpx.AsyncClient() as http:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await http.get(f"http://{front_door}/v1/rooms?token=MARK", headers={"Authorization": "Bearer MARK"})
+            await eventually(lambda: None if "incomplete response" in log.read_text() else "not logged yet")
+
+    assert "MARK" not in log.read_text()
+    assert "remote_ip" not in log.read_text()
+
+
 async def test_a_front_door_that_ends_says_no_goodbye_in_its_clients_names(tmp_path: Path) -> None:
     """With a close frame of its own it would end, for good, the connections of clients who come back at once."""
     closed = asyncio.get_running_loop().create_future()

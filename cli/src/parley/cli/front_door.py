@@ -21,6 +21,11 @@ TEMPLATE = """\
 	grace_period 1s
 	log {{
 		level WARN
+		# A request holds tokens, in its query and its headers, and a client's address.
+		format filter {{
+			request delete
+			error regexp ->[^[:space:]]+ ->somebody
+		}}
 	}}
 	servers {{
 		protocols h1{trusted}
