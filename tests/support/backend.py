@@ -109,12 +109,20 @@ class Backend:
             "reason": None,
             "participants": data["participants"],
             "traceId": None,
-            "setupMs": self._setup(event, data),
+            "setupMs": (offered := self._since(event, data, "offered")),
+            "firstAnswerMs": (
+                offered - answered
+                if (answered := self._since(event, data, "answered")) is not None and offered is not None
+                else None
+            ),
+            "firstMediaMs": None,
+            "ownTraceId": None,
         }
 
     def stepped(self, event: Event, data: Known) -> None:
         step = {"time": event["time"], "type": event["type"].rpartition(".")[2]}
-        self._steps.append(step | {"from": data["connectionId"], "to": data["to"], "room": data["room"]})
+        untraced = {"traceId": None, "traceUrl": None}
+        self._steps.append(step | {"from": data["connectionId"], "to": data["to"], "room": data["room"]} | untraced)
 
     def reported(self, event: Event, data: Known) -> None:
         if data["callId"] is None:
@@ -125,6 +133,16 @@ class Backend:
             said.append(
                 {"time": event["time"], "connectionId": data["connectionId"], "peer": peer["connectionId"]} | rest
             )
+        self._waited(self.calls[data["callId"]], said)
+
+    def _waited(self, call: Known, said: list[Known]) -> None:
+        """Keep the least that one who began the call has waited for another such."""
+        began = {who["connectionId"] for who in call["participants"] if who["joinedAt"] == call["startedAt"]}
+        first: dict[tuple[str, str], float] = {}
+        for report in said:
+            if report["firstMediaMs"] is not None and {report["connectionId"], report["peer"]} <= began:
+                first.setdefault((report["connectionId"], report["peer"]), report["firstMediaMs"])
+        call["firstMediaMs"] = min(first.values(), default=None)
 
     def negotiation(self, id_: str) -> list[Known]:
         """Return the steps that belong to a call."""
@@ -142,13 +160,14 @@ class Backend:
             )
         ]
 
-    def _setup(self, event: Event, data: Known) -> int | None:
+    def _since(self, event: Event, data: Known, kind: str) -> int | None:
+        """Return how long before the call the first step of a kind was, among those who began it."""
         people = {who["connectionId"] for who in data["participants"]}
         begin, start = self._begin(data["room"], event["time"]), _moment(event["time"])
         for step in self._steps:
             among = step["from"] in people and (step["to"] in people or (step["to"] is None and step["room"]))
             here = step["room"] in (None, data["room"])
-            if step["type"] == "offered" and among and here and begin <= _moment(step["time"]) <= start:
+            if step["type"] == kind and among and here and begin <= _moment(step["time"]) <= start:
                 return (start - _moment(step["time"])) // timedelta(milliseconds=1)
         return None
 

@@ -89,11 +89,11 @@ class Room:
             )
         )
 
-    def offers(self, sender: str, to: str | None, *, direct: bool = False) -> Message:
-        return self._event(NegotiationOffered(**self._step(sender, to, direct)))
+    def offers(self, sender: str, to: str | None, *, direct: bool = False, traceparent: str | None = None) -> Message:
+        return self._event(NegotiationOffered(**self._step(sender, to, direct)), traceparent)
 
-    def answers(self, sender: str, to: str | None, *, direct: bool = False) -> Message:
-        return self._event(NegotiationAnswered(**self._step(sender, to, direct)))
+    def answers(self, sender: str, to: str | None, *, direct: bool = False, traceparent: str | None = None) -> Message:
+        return self._event(NegotiationAnswered(**self._step(sender, to, direct)), traceparent)
 
     def fails(self, sender: str, to: str | None, *, direct: bool = False) -> Message:
         return self._event(NegotiationFailed(**self._step(sender, to, direct)))

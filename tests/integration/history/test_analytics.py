@@ -165,11 +165,12 @@ async def test_each_event_is_counted_once_by_two_replicas_that_fail_now_and_then
     written = store.write
     tries = iter(range(10_000))
 
-    async def sometimes_unheard(db: Any, *given: Any) -> None:
-        await written(db, *given)
+    async def sometimes_unheard(db: Any, *given: Any) -> store.Learned:
+        learned = await written(db, *given)
         if next(tries) % 3 == 0:
             await db.commit()
             raise TimeoutError("the commit was not heard of")
+        return learned
 
     monkeypatch.setattr(store, "write", sometimes_unheard)
     async with (

@@ -9,11 +9,14 @@ from support.said import NOON, Room, publish
 
 from parley.history import records, store
 from parley.history.api import history_api
+from parley.history.store import Learned
 from parley.kit.bus import Bus, Message
 from parley.kit.tokens import Tokens
 from parley.protocol.requests import PeerQuality
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+ANA, BOB, CID = ("ana----------=", "bob----------=", "cid----------=")
+"""Whose connections have ids as a report must have them."""
 KEPT, UNKEPT = (f"00-{TRACE}-00f067aa0ba902b7-{flags}" for flags in ("01", "00"))
 
 
@@ -47,17 +50,18 @@ async def test_a_call_tells_how_it_was_negotiated(history: Replica, bus: Bus) ->
         ("answered", "ana", "bob"),
         ("offered", "cid", "ana"),
     ]
-    assert (call["steps"][0]["time"], call["setupMs"]) == ("2025-06-15T15:06:39.300Z", 701)
+    assert (call["steps"][0]["time"], call["setupMs"], call["firstAnswerMs"]) == ("2025-06-15T15:06:39.300Z", 701, 700)
     assert (call["traceId"], call["traceUrl"]) == (TRACE, None)
     [listed] = (await history.get("/v1/calls"))["items"]
-    assert listed == {name: value for name, value in call.items() if name not in ("steps", "traceUrl")}
+    assert listed == {name: value for name, value in call.items() if name not in ("steps", "traceUrl", "ownTraceUrl")}
 
 
 async def test_a_trace_that_was_not_kept_is_none_and_one_that_was_has_an_address(history: Replica, bus: Bus) -> None:
-    await publish(
-        bus, Room().calls("kept", "a", "b", traceparent=KEPT), Room().calls("not", "a", "b", traceparent=UNKEPT)
-    )
-    await history.has("calls", 2)
+    for id_, traceparent in (("kept", KEPT), ("not", UNKEPT)):
+        room = Room(id_)
+        said = [room.offers("a", "b", traceparent=traceparent), room.calls(id_, "a", "b", traceparent=traceparent)]
+        await publish(bus, *said)
+    await history.acknowledged()
     app = history_api(
         history.db,
         Tokens(development=True),
@@ -66,9 +70,12 @@ async def test_a_trace_that_was_not_kept_is_none_and_one_that_was_has_an_address
     )
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://history") as rest:
-        urls = [(await rest.get(f"/v1/calls/{id_}")).json()["traceUrl"] for id_ in ("kept", "not")]
+        calls = [(await rest.get(f"/v1/calls/{id_}")).json() for id_ in ("kept", "not")]
 
-    assert urls == [f"https://traces.example.org/{TRACE}?app=parley", None]
+    url = f"https://traces.example.org/{TRACE}?app=parley"
+    assert [call["traceUrl"] for call in calls] == [url, None]
+    told = [(step["traceId"], step["traceUrl"]) for call in calls for step in call["steps"]]
+    assert told == [(TRACE, url), (None, None)]
 
 
 async def test_the_offers_of_the_call_before_are_not_those_of_the_next(history: Replica, bus: Bus) -> None:
@@ -88,19 +95,28 @@ async def test_the_offers_of_the_call_before_are_not_those_of_the_next(history: 
 async def test_whatever_the_order_in_which_events_come_a_call_is_the_same(history: Replica) -> None:
     """Each in a batch of its own, as replicas may be given them."""
     ids = []
+    learned = []
     for number, order in enumerate(itertools.permutations(range(4))):
         room = Room(f"room-{number}", now=NOON + number * 100_000)
-        said = [room.offers("ana", "bob"), room.answers("bob", "ana")]
-        said += [room.calls(f"call-{number}", "ana", "bob", traceparent=KEPT)]
-        said += [room.hangs_up(f"call-{number}", "ana", "bob", began=room.now - 1)]
-        for at in order:
-            await written(history, said[at])
+        said = [room.offers(ANA, BOB), room.answers(BOB, ANA)]
+        said += [room.calls(f"call-{number}", ANA, BOB, traceparent=KEPT)]
+        said += [room.hangs_up(f"call-{number}", ANA, BOB, began=room.now - 1)]
+        said = [said[at] for at in order]
+        report = room.reports(ANA, f"call-{number}", path(f"c-{BOB}", first_media_ms=480.0))
+        said.insert(number % 5, report)
+        learned.append([await written(history, message) for message in (*said, *said)])
         ids.append(f"call-{number}")
 
     calls = [await history.get(f"/v1/calls/{id_}") for id_ in ids]
 
     told = [(call["setupMs"], call["traceId"], len(call["steps"]), call["durationMs"]) for call in calls]
     assert told == [(2, TRACE, 2, 1)] * 24
+    assert [(call["firstAnswerMs"], call["firstMediaMs"]) for call in calls] == [(1, 480.0)] * 24
+    for number, news in enumerate(learned):  # what is measured is measured once, and a call ends once
+        waited = [waited for each in news for waited in each.waited]
+        assert [one.answer_ms for one in waited if one.answer_ms is not None] == [1]
+        assert [one.media_ms for one in waited if one.media_ms is not None] == [480.0]
+        assert [call.id for each in news for call in each.ended] == [f"call-{number}"]
 
 
 async def test_the_first_media_of_a_path_is_what_the_first_report_says(history: Replica) -> None:
@@ -118,12 +134,23 @@ async def test_the_first_media_of_a_path_is_what_the_first_report_says(history: 
     assert step["firstMediaMs"] == {"p50": float(NOON), "p95": float(NOON), "p99": float(NOON)}
 
 
-async def written(history: Replica, message: Message) -> None:
-    """Write what history keeps of an event, in a transaction of its own."""
+async def test_media_counts_between_those_who_began_a_call(history: Replica) -> None:
+    """Whoever came later had a path of its own to wait for."""
+    room = Room()
+    await written(history, room.calls("call", ANA, BOB))
+    for who, waited in ((CID, 100.0), (BOB, 480.0), (BOB, 400.0)):
+        await written(history, room.reports(ANA, "call", path(f"c-{who}", first_media_ms=waited)))
+    await written(history, room.reports(BOB, "call", path(f"c-{ANA}", first_media_ms=450.0)))
+
+    assert (await history.get("/v1/calls/call"))["firstMediaMs"] == 450.0
+
+
+async def written(history: Replica, message: Message) -> Learned:
+    """Write what history keeps of an event, in a transaction of its own, and return what was new."""
     async with history.db.begin() as connection:
         record = records.read(message.payload).record
         assert record is not None
-        await store.write(connection, [record])
+        return await store.write(connection, [record])
 
 
 def id_of(who: str) -> str:

@@ -315,6 +315,10 @@ async def test_a_call_tells_who_took_part_how_long_it_lasted_and_how_it_ended(ca
         "traceId": None,
         "traceUrl": None,
         "setupMs": None,
+        "firstAnswerMs": None,
+        "firstMediaMs": None,
+        "ownTraceId": None,
+        "ownTraceUrl": None,
         "steps": [],
         "participants": 3,
     }

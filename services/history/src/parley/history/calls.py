@@ -1,5 +1,6 @@
 """``GET /v1/calls``: which calls took place, who took part, how they came about and how they ended."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, FastAPI, Query
@@ -60,6 +61,13 @@ class Call(Shape):
     """The trace of the frame that started it, if it was kept."""
     setup_ms: int | None
     """From the first offer among those who began it to its start, if that is known."""
+    first_answer_ms: int | None
+    """From the same offer to the first answer."""
+    first_media_ms: float | None
+    """From the start of a negotiation to the first media between those who began it: the least that one reported."""
+    own_trace_id: str | None
+    """The call's own trace, which tells of it as a whole and links to those of its steps: once it has ended, if it
+    was kept."""
     participants: list[Participant]
     """While the call lasts: who began it."""
 
@@ -72,13 +80,19 @@ class Step(Shape):
     from_: str = Field(alias="from")
     to: str | None
     """Null when it went to a whole room."""
+    trace_id: str | None
+    """The trace of the frame that it was in, if it was kept."""
+    trace_url: str | None
+    """Where an operator looks at it."""
 
 
 class CallDetails(Call):
     """A call with how it was negotiated."""
 
     trace_url: str | None
-    """Where an operator looks at the trace (`HISTORY_TRACE_URL`)."""
+    """Where an operator looks at the trace of the frame that started it (`HISTORY_TRACE_URL`)."""
+    own_trace_url: str | None
+    """Where an operator looks at the call's own trace."""
     steps: list[Step]
     """Of those who took part, the earliest first; at most 500."""
 
@@ -135,6 +149,9 @@ Sought = Annotated[CallFilter, Depends(_sought)]
 def add_calls(app: FastAPI, db: AsyncEngine, trace_url: str) -> None:
     """Add the routes. *trace_url* is a template with ``{traceId}``, or empty."""
 
+    def address(trace: str | None) -> str | None:
+        return trace_url.replace("{traceId}", trace) if trace and trace_url else None
+
     @app.get("/v1/calls")
     async def list_calls(sought: Sought, limit: Limit = 100, cursor: Cursor = None) -> Page[Call]:
         """List calls, the latest first. Without `room` the app's `admin` is needed; times are those of the start."""
@@ -160,11 +177,11 @@ def add_calls(app: FastAPI, db: AsyncEngine, trace_url: str) -> None:
         async with db.connect() as connection:
             found = await visible(connection, caller, call)
             steps = await queries.steps_of(connection, caller.app, call, MAX_STEPS)
-        trace = found["trace_id"]
         return CallDetails(
             **_call(found),
-            trace_url=trace_url.replace("{traceId}", trace) if trace and trace_url else None,
-            steps=[_step(row) for row in steps],
+            trace_url=address(found["trace_id"]),
+            own_trace_url=address(found["own_trace_id"]),
+            steps=[_step(row, address) for row in steps],
         )
 
 
@@ -176,8 +193,16 @@ async def visible(db: AsyncConnection, caller: Identity, call: str) -> RowMappin
     return found[0]
 
 
-def _step(row: RowMapping) -> Step:
-    return Step(time=rfc3339(ms(row["time"])), type=row["type"], **{"from": row["connection_id"]}, to=row["to_id"])
+def _step(row: RowMapping, address: Callable[[str | None], str | None]) -> Step:
+    trace = row["traceparent"].split("-")[1] if row["traceparent"] else None
+    return Step(
+        time=rfc3339(ms(row["time"])),
+        type=row["type"],
+        **{"from": row["connection_id"]},
+        to=row["to_id"],
+        trace_id=trace,
+        trace_url=address(trace),
+    )
 
 
 def _call(row: RowMapping) -> dict[str, Any]:
@@ -192,6 +217,9 @@ def _call(row: RowMapping) -> dict[str, Any]:
         "reason": row["reason"],
         "trace_id": row["trace_id"],
         "setup_ms": row["setup_ms"],
+        "first_answer_ms": row["first_answer_ms"],
+        "first_media_ms": row["first_media_ms"],
+        "own_trace_id": row["own_trace_id"],
         "participants": [
             Participant(
                 connection_id=part["connection_id"],

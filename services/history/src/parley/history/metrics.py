@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from parley.kit.lifecycle import background
 if TYPE_CHECKING:
     from parley.history.inbox import Inbox
     from parley.history.records import Quality
+    from parley.history.setup import Waited
     from parley.history.stream import Viewers
 
 LOOK_SECONDS: Final = 5.0
@@ -26,6 +27,20 @@ PARKED: Final = metrics.counter(
 )
 DELAY: Final = metrics.histogram(
     "history_delay_seconds", "From storing an event in its stream until it was in PostgreSQL: the first of each batch."
+)
+_WAITS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+"""Bounds in seconds for what somebody waits for who has called."""
+_ANSWER: Final = metrics.histogram(
+    "history_call_first_answer_seconds",
+    "From the first offer among those who began a call to the first answer: once for each call, as soon as both are in "
+    "PostgreSQL. Delivered again they count no second time; what a replica wrote when it died may be missing.",
+    buckets=_WAITS,
+)
+_MEDIA: Final = metrics.histogram(
+    "history_call_first_media_seconds",
+    "From the start of a negotiation to the first media, as the first who reports it says: once for each call, in the "
+    "same way. Calls of which nobody reports are missing.",
+    buckets=_WAITS,
 )
 _REPORTS: Final = metrics.counter(
     "history_reports",
@@ -51,6 +66,15 @@ def reported(quality: "Quality") -> None:
         sides = (report.local_candidate, report.remote_candidate)
         path = "relay" if "relay" in sides else "direct" if any(sides) else "unknown"
         _REPORTS.labels(report.state, path).inc()
+
+
+def waited(calls: "Iterable[Waited]") -> None:
+    """Measure how long calls waited."""
+    for call in calls:
+        if call.answer_ms is not None:
+            _ANSWER.observe(call.answer_ms / 1000)
+        if call.media_ms is not None:
+            _MEDIA.observe(call.media_ms / 1000)
 
 
 @asynccontextmanager

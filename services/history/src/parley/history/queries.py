@@ -177,6 +177,9 @@ async def calls_of(db: AsyncConnection, wanted: CallFilter, limit: int) -> Seque
         c.reason,
         c.trace_id,
         c.setup_ms,
+        c.first_answer_ms,
+        c.first_media_ms,
+        c.own_trace_id,
         func.coalesce(took_part.scalar_subquery(), sa.cast("[]", sa.JSON)).label("participants"),
     ).where(*_wanted(wanted))
     if wanted.before:
@@ -214,7 +217,7 @@ async def steps_of(db: AsyncConnection, app: str, call: str, limit: int) -> Sequ
 
 
 _STEPS: Final = sa.text(f"""
-    select s.time, s.type, s.connection_id, s.to_id
+    select s.time, s.type, s.connection_id, s.to_id, s.traceparent
     from history.calls c
     cross join lateral (
         select array_agg(p.connection_id) as ids from history.participants p where p.app = c.app and p.call_id = c.id

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 from msgspec import Struct
@@ -21,8 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from parley.history import store
 from parley.history.activity import Arrived, Happened
 from parley.history.inbox import Inbox, number, stored_at
-from parley.history.metrics import DELAY, PARKED, WRITTEN, reported
+from parley.history.metrics import DELAY, PARKED, WRITTEN, reported, waited
 from parley.history.records import CallRecord, Epoch, Message, Quality, Record, Step, Unreadable, read
+from parley.history.store import Learned
+from parley.history.story import Story, stories
 from parley.kit import telemetry
 from parley.kit.lifecycle import background
 from parley.kit.telemetry import messaging, span
@@ -46,7 +48,8 @@ _TABLES: Final[dict[type[Record], str]] = {
 
 _log = structlog.get_logger("parley.history")
 
-Work = Callable[[AsyncConnection], Awaitable[None]]
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
 
 
 class Entry(Struct, frozen=True):
@@ -116,14 +119,23 @@ class Recorder:
         """Write them all; or all but those whose rows are wrong."""
         records = [entry.record for entry in entries if entry.record is not None]
         arrived = Arrived(self._inbox.stream, [(number(entry.message), entry.happened) for entry in entries])
+
+        async def work(db: AsyncConnection) -> tuple[Learned, Sequence[Story]]:
+            learned = await store.write(db, records, arrived)
+            return learned, await stories(db, learned.ended)
+
         try:
-            await self._patiently(lambda db: store.write(db, records, arrived))
+            learned, begun = await self._patiently(work)
         except DBAPIError as error:
             if len(entries) == 1:
                 await self._park(entries[0].message, str(error.orig))
                 return
             for entry in entries:
                 await self._write([entry])
+            return
+        waited(learned.waited)
+        for story in begun:
+            story.tell()
 
     async def _park(self, message: Msg, reason: str) -> None:
         place = message.metadata
@@ -141,13 +153,13 @@ class Recorder:
         except DBAPIError:
             _log.exception("event could not even be parked", subject=message.subject, payload=repr(message.data))
 
-    async def _patiently(self, work: Work) -> None:
-        """Do *work* in a transaction, as often as it takes; raise only what would be wrong every time."""
+    async def _patiently(self, work: Work[T]) -> T:
+        """Return what *work* in a transaction does, as often as it takes; raise only what would be wrong every time."""
         tries = 0
         while True:
             try:
                 async with self._database.begin() as db:
-                    await work(db)
+                    done = await work(db)
             except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
                 if isinstance(error, DBAPIError) and _is_wrong(error):
                     raise
@@ -160,7 +172,7 @@ class Recorder:
             else:
                 if tries:
                     _log.info("PostgreSQL takes events again", tries=tries)
-                return
+                return done
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw, Struct
 
 from parley.history.activity import COUNTED, Happened
 from parley.protocol.clock import milliseconds
+from parley.protocol.envelope import traceparent as accepted
 from parley.protocol.events import (
     CallEnded,
     CallQuality,
@@ -95,6 +96,8 @@ class Step(Struct, frozen=True):
     type: str
     room: str | None
     to_id: str | None
+    traceparent: str | None
+    """Of its event, if that was kept."""
 
 
 class Report(Struct, frozen=True):
@@ -206,7 +209,8 @@ def _record(data: Data, envelope: _Kept) -> Record | None:
         case MessagePosted():
             record = _message(data, time)
         case CallStarted():
-            trace = _trace_of(envelope)
+            kept = _kept(envelope)
+            trace = kept.split("-")[1] if kept else None
             record = _call(data, started_at=time, ended_at=None, duration_ms=None, reason=None, trace_id=trace)
         case CallEnded():
             record = _call(
@@ -226,13 +230,10 @@ def _record(data: Data, envelope: _Kept) -> Record | None:
     return record
 
 
-def _trace_of(envelope: _Kept) -> str | None:
-    """Return the trace of an event, if anybody keeps it: a traceparent says so in its last bit."""
-    match envelope.traceparent.split("-") if isinstance(envelope.traceparent, str) else ():
-        case [_, trace, _, flags] if int(flags, 16) & 1:
-            return trace
-        case _:
-            return None
+def _kept(envelope: _Kept) -> str | None:
+    """Return the traceparent of an event, if anybody keeps the trace: it says so in its last bit."""
+    traceparent = accepted(envelope.traceparent)
+    return traceparent if traceparent and int(traceparent[-2:], 16) & 1 else None
 
 
 def _step(
@@ -248,6 +249,7 @@ def _step(
         type=kind,
         room=None if data.room is None else _storable(data.room),
         to_id=None if data.to is None else _storable(data.to),
+        traceparent=_kept(envelope),
     )
 
 

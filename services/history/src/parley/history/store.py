@@ -28,6 +28,7 @@ from parley.history.records import (
     Report,
     Step,
 )
+from parley.history.setup import Waited
 
 
 class Parked(Struct, frozen=True):
@@ -66,7 +67,8 @@ _ENDED: Final = _insert(
     tables.calls,
     Call,
     "on conflict (app, id) do update set started_at = excluded.started_at, ended_at = excluded.ended_at,"
-    " duration_ms = excluded.duration_ms, reason = excluded.reason",
+    " duration_ms = excluded.duration_ms, reason = excluded.reason"
+    " where calls.ended_at is null or calls.ended_at <> excluded.ended_at returning app, id",
 )
 _TRACED: Final = sa.text(
     "update history.calls as c set trace_id = t.trace_id"
@@ -79,7 +81,7 @@ _FIRST_MEDIA: Final = _insert(
     tables.first_media,
     FirstMedia,
     "on conflict (app, call_id, connection_id, peer) do update set time = excluded.time,"
-    " first_media_ms = excluded.first_media_ms where excluded.time < first_media.time",
+    " first_media_ms = excluded.first_media_ms where excluded.time < first_media.time returning app, call_id",
 )
 _PARTS: Final = _insert(tables.participants, Part, "on conflict do nothing")
 _NOBODY: Final = sa.text(
@@ -116,9 +118,17 @@ class _Batch:
                     self.reported.append(record)
 
 
-async def write(db: AsyncConnection, records: Iterable[Record], arrived: Arrived | None = None) -> None:
+class Learned(Struct, frozen=True):
+    """What nobody knew before a batch was written. The same events once more teach nothing."""
+
+    ended: Sequence[Call]
+    """Calls that have ended by it."""
+    waited: Sequence[Waited]
+
+
+async def write(db: AsyncConnection, records: Iterable[Record], arrived: Arrived | None = None) -> Learned:
     """
-    Write records of any kind, and count what happened in the batch that *arrived* with them.
+    Write records of any kind, count what happened in the batch that *arrived* with them, and return what is new.
 
     Rows are written in the order of their keys, so that two replicas that were given the same events wait
     for one another and not crosswise.
@@ -128,25 +138,25 @@ async def write(db: AsyncConnection, records: Iterable[Record], arrived: Arrived
         await db.execute(_MESSAGES, _columns(_sorted(batch.messages)))
     if batch.epochs:
         await db.execute(_EPOCHS, _columns(_sorted(batch.epochs)))
-    if batch.reported:
-        await _write_quality(db, batch.reported)
+    heard = await _write_quality(db, batch.reported) if batch.reported else []
     if arrived:  # from here on one replica after the other: what follows looks at what others wrote
         await activity.count(db, arrived)
-    await _write_calls(db, batch)
+    return await _write_calls(db, batch, heard)
 
 
-async def _write_calls(db: AsyncConnection, batch: _Batch) -> None:
+async def _write_calls(db: AsyncConnection, batch: _Batch, heard: Sequence[FirstMedia]) -> Learned:
     if batch.started:
         await _write_started(db, batch.started)
-    if batch.ended:
-        await _write_ended(db, _sorted(batch.ended))
+    ended = await _write_ended(db, batch.ended) if batch.ended else []
     if batch.steps:
         await db.execute(_STEPS, _columns(_sorted(batch.steps)))
     calls = [record.call for record in (*batch.started.values(), *batch.ended.values())]
-    await setup.measure(db, calls, batch.steps.values())
+    waited = await setup.measure(db, calls, batch.steps.values(), heard)
+    return Learned([record.call for record in ended], waited)
 
 
-async def _write_quality(db: AsyncConnection, reported: Sequence[Quality]) -> None:
+async def _write_quality(db: AsyncConnection, reported: Sequence[Quality]) -> Sequence[FirstMedia]:
+    """Write reports, and return what is new of first media: each report says it again."""
     reports = {
         (report.app, report.call_id, report.time, report.connection_id, report.peer): report
         for quality in reported
@@ -160,8 +170,10 @@ async def _write_quality(db: AsyncConnection, reported: Sequence[Quality]) -> No
                 waited[key] = first
     if reports:
         await db.execute(_REPORTS, _columns(_sorted(reports)))
-    if waited:
-        await db.execute(_FIRST_MEDIA, _columns(_sorted(waited)))
+    if not waited:
+        return []
+    fresh = {(app, call) for app, call in await db.execute(_FIRST_MEDIA, _columns(_sorted(waited)))}
+    return [first for first in waited.values() if (first.app, first.call_id) in fresh]
 
 
 async def _write_started(db: AsyncConnection, records: dict[tuple[str, str], CallRecord]) -> None:
@@ -173,12 +185,17 @@ async def _write_started(db: AsyncConnection, records: dict[tuple[str, str], Cal
         await db.execute(_TRACED, {name: [getattr(call, name) for call in known] for name in ("app", "id", "trace_id")})
 
 
-async def _write_ended(db: AsyncConnection, records: Sequence[CallRecord]) -> None:
-    """Write the call's row before who took part: it makes another replica with the call's start wait for us."""
-    calls = [record.call for record in records]
-    await db.execute(_ENDED, _columns(calls))
-    await db.execute(_NOBODY, {"app": [call.app for call in calls], "id": [call.id for call in calls]})
-    await _write_parts(db, records)
+async def _write_ended(db: AsyncConnection, records: dict[tuple[str, str], CallRecord]) -> Sequence[CallRecord]:
+    """
+    Write the ends that are not written yet, and return them.
+
+    The call's row comes before who took part: it makes another replica with the call's start wait for us.
+    """
+    ended = await db.execute(_ENDED, _columns([record.call for record in _sorted(records)]))
+    fresh = [records[app, id_] for app, id_ in ended]
+    await db.execute(_NOBODY, {"app": [each.call.app for each in fresh], "id": [each.call.id for each in fresh]})
+    await _write_parts(db, fresh)
+    return fresh
 
 
 async def _write_parts(db: AsyncConnection, records: Iterable[CallRecord]) -> None:

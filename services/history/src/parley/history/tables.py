@@ -47,8 +47,14 @@ calls: Final = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("trace_id", sa.Text),
     sa.Column("setup_ms", sa.BigInteger),
+    sa.Column("own_trace_id", sa.Text),
+    sa.Column("first_answer_ms", sa.BigInteger),
+    sa.Column("first_media_ms", sa.Double),
 )
-"""`setup_ms` follows from `steps` (setup.py), and stays when those are pruned."""
+"""
+`trace_id` is that of the frame that started it; `own_trace_id` is there once the call's own span was made (story.py).
+`setup_ms` and the first answer follow from `steps` (setup.py), and stay when those are pruned.
+"""
 
 participants: Final = sa.Table(
     "participants",
@@ -73,8 +79,12 @@ steps: Final = sa.Table(
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("room", sa.Text),
     sa.Column("to_id", sa.Text),
+    sa.Column("traceparent", sa.Text),
 )
-"""Steps of negotiations. `id` is the event's; `room` is null directly between two connections. Kept for some days."""
+"""
+Steps of negotiations. `id` is the event's; `room` is null directly between two connections; `traceparent` is there if
+the trace was kept. Kept for some days.
+"""
 
 reports: Final = sa.Table(
     "reports",
