@@ -16,7 +16,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard w
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run observe test test-python test-js check format schema examples chart dashboards rules-test bench chaos fuzz images images-test e2e pictures console-size web setup clean need-python need-node sdk-docs
+.PHONY: help run observe test test-python test-js check format schema examples chart chart-rollout dashboards rules-test bench chaos fuzz images images-test e2e pictures console-size web setup clean need-python need-node sdk-docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ chart: setup ## Write what the Helm chart says twice (schema and README of its v
 	.venv/bin/python -m deploy.k8s.write
 	.venv/bin/pytest tests/chart $(ARGS)
 
+chart-rollout: setup ## Replace everything that the chart renders, under load, by a newer version; it takes minutes
+	.venv/bin/pytest tests/chart -m chaos $(ARGS)
+
 dashboards: setup ## Write the dashboards for Grafana
 	.venv/bin/python -m deploy.grafana.write
 
@@ -89,8 +92,8 @@ images: ## Build the container images with docker, podman or buildah. IMAGE_PREF
 images-test: setup ## Build the images without registry or engine, and run what is in them (root, debootstrap, buildah)
 	PYTHONPATH=tests .venv/bin/python -m images
 
-e2e: setup web tests/e2e/node_modules/.package-lock.json ## Call in a real browser: two tabs, fake cameras (part of test)
-	.venv/bin/pytest tests/e2e $(ARGS)
+e2e: setup web tests/e2e/node_modules/.package-lock.json ## Let people call each other in a real browser; `make test` has the half that is quick
+	.venv/bin/pytest tests/e2e -m "" $(ARGS)
 
 pictures: setup web tests/e2e/node_modules/.package-lock.json ## Take the pictures of the README anew
 	PYTHONPATH=tests .venv/bin/python tests/e2e/take_pictures.py

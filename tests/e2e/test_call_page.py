@@ -1,28 +1,18 @@
-"""The call page, in a real browser against a real Parley: two tabs, fake cameras, chat."""
+"""The call page, in a real browser against a real Parley: fake cameras, chat, invitations."""
 
-import asyncio
 import json
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
+from e2e.playing import play
 from support.instance import PARLEY, Instance
 
-HERE = Path(__file__).parent
 
-
-@pytest.mark.skipif(not (HERE / "node_modules").exists(), reason="`make e2e` installs the browser")
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(300)
 async def test_people_call_each_other_on_the_call_page(parley: Instance) -> None:
-    browser = await asyncio.create_subprocess_exec(
-        *("npm", "test", "--silent"),
-        cwd=HERE,
-        env=os.environ | parley.env | {"PARLEY_URL": parley.url, "PARLEY_COMMAND": json.dumps(PARLEY)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    await play("test", parley.env | {"PARLEY_URL": parley.url, "PARLEY_COMMAND": json.dumps(PARLEY)})
 
-    said, _ = await browser.communicate()
 
-    assert browser.returncode == 0, said.decode()
+@pytest.mark.e2e
+@pytest.mark.timeout(600)
+async def test_pictures_sound_and_many_people_on_the_call_page(parley: Instance) -> None:
+    await play("test:media", {"PARLEY_URL": parley.url})

@@ -2,17 +2,12 @@
 
 import asyncio
 import json
-import os
-import subprocess
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from e2e.playing import CLIENT, play
 from support.instance import PARLEY, REAL, Instance
-
-HERE = Path(__file__).parent
-CLIENT = HERE.parents[1] / "clients" / "js"
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,29 +23,17 @@ async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Instanc
     assert found.returncode == 0, found.stdout  # nothing is left over
 
 
-async def play(script: str, folder: Path, instance: Instance) -> None:
-    """Run an npm script that may end the instance's gateways."""
-    told = {"PARLEY_URL": instance.url, "PARLEY_COMMAND": json.dumps(PARLEY)}
-    node = await asyncio.create_subprocess_exec(
-        *("npm", "run", script, "--silent"),
-        cwd=folder,
-        env=os.environ | instance.env | told,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    said, _ = await node.communicate()
-
-    assert node.returncode == 0, said.decode()
-
-
 @pytest.mark.timeout(300)
 async def test_the_typescript_client_loses_nothing_with_its_gateway(two: Instance) -> None:
-    if not (CLIENT / "node_modules" / "ws").exists():
-        pytest.fail("The client's tools are not installed: run `npm install` in clients/js, or `make test`.")
-    await play("test:gateways", CLIENT, two)
+    await play("test:gateways", told(two), folder=CLIENT)
 
 
-@pytest.mark.skipif(not (HERE / "node_modules").exists(), reason="`make e2e` installs the browser")
+@pytest.mark.e2e
 @pytest.mark.timeout(240)
 async def test_a_call_on_the_page_outlives_every_gateway(two: Instance) -> None:
-    await play("test:gateways", HERE, two)
+    await play("test:gateways", told(two))
+
+
+def told(instance: Instance) -> dict[str, str]:
+    """Return what a script needs that ends the instance's gateways."""
+    return instance.env | {"PARLEY_URL": instance.url, "PARLEY_COMMAND": json.dumps(PARLEY)}

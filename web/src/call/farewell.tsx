@@ -1,6 +1,6 @@
 /** After the call: how it was. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Logo } from "../shared/icons";
 import type { Conversation, Summary } from "./conversation";
 import { hue, initials } from "./people";
@@ -15,7 +15,7 @@ interface Props {
 export function Farewell({ conversation, reason, summary }: Props) {
   const heading = useRef<HTMLHeadingElement>(null);
   const [rejoining, setRejoining] = useState(false);
-  useEffect(() => heading.current?.focus(), []); // the button that had the focus is gone
+  useLayoutEffect(() => heading.current?.focus(), []); // the button that had the focus is gone
 
   return (
     <main class="farewell">

@@ -1,6 +1,6 @@
 /** Beside the tiles, or over them on a phone: the chat, or who is here. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Close } from "../shared/icons";
 import { ChatView } from "./chat-view";
 import type { Conversation } from "./conversation";
@@ -21,8 +21,9 @@ export function Panel({ conversation, tab, show, close }: Props) {
   const heading = useRef<HTMLHeadingElement>(null);
   const first = useRef(true);
 
-  // to where the user asked to go; what stands open from the start takes nobody's focus
-  useEffect(() => {
+  // to where the user asked to go; what stands open from the start takes nobody's focus. With the panel, not a frame
+  // later: who is quick has begun to write by then
+  useLayoutEffect(() => {
     const beside = getComputedStyle(heading.current?.closest(".panel") ?? document.body).position !== "fixed";
     if (!(first.current && beside && document.activeElement === document.body)) heading.current?.focus();
     first.current = false;
