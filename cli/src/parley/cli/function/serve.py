@@ -80,7 +80,8 @@ def serve(wanted: Wanted, nats_url: str | None) -> None:
     listening = wanted.subjects
     settings = Settings.from_env(os.environ)
     url = nats_url or nats_of_instance(settings)
-    logs.configure("function", _log_level(os.environ.get("PARLEY_LOG_LEVEL") or "info"))
+    private = os.environ.get("PARLEY_LOG_PRIVATE") == "true"
+    logs.configure("function", _log_level(os.environ.get("PARLEY_LOG_LEVEL") or "info"), private=private)
     asyncio.run(_serve(wanted, settings, url, listening))
 
 
@@ -191,7 +192,7 @@ class _Desk:
         try:
             await self._client.publish(request.reply, answer.payload, headers=answer.headers)
         except nats.errors.Error as error:  # NATS is away, and for so long that nobody waits any more
-            _log.warning("an answer was dropped", error=repr(error))
+            _log.warning("an answer was dropped", error=error)
 
 
 async def _unsubscribe(subscriptions: Sequence[Subscription]) -> None:
@@ -201,7 +202,7 @@ async def _unsubscribe(subscriptions: Sequence[Subscription]) -> None:
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await subscription.drain()  # type: ignore[no-untyped-call] # nats-py has no type for it
         except (nats.errors.Error, TimeoutError) as error:  # NATS is away: no more will come anyway
-            _log.debug("not unsubscribed", error=repr(error))
+            _log.debug("not unsubscribed", error=error)
 
 
 @asynccontextmanager
@@ -209,7 +210,7 @@ async def _connected(url: str) -> AsyncIterator[Client]:
     """Connect, and stay connected; a NATS that is not there to begin with is a Problem."""
 
     async def failed(error: Exception) -> None:
-        _log.debug("nats", error=repr(error))
+        _log.debug("nats", error=error)
 
     async def lost() -> None:
         if not client.is_closed:

@@ -217,7 +217,7 @@ class Bus:
             try:
                 return await self.js.stream_info(stream)
             except (nats.errors.Error, APIError, TimeoutError) as error:
-                _log.debug("NATS does not know the stream yet", stream=stream, error=repr(error))
+                _log.debug("NATS does not know the stream yet", stream=stream, error=error)
                 await asyncio.sleep(pause)
         raise AssertionError
 
@@ -302,7 +302,7 @@ class Bus:
             try:
                 await ensure(self.js, self._sizes)
             except (nats.errors.Error, APIError, TimeoutError) as error:
-                _log.debug("JetStream is not ready", error=repr(error))
+                _log.debug("JetStream is not ready", error=error)
                 await asyncio.sleep(pause)
             else:
                 break
@@ -323,7 +323,8 @@ class Bus:
 
     async def failed(self, error: Exception) -> None:
         """Log what nats-py could tell nobody else."""
-        _log.debug("nats", error=repr(error))
+        self.trouble = str(error)
+        _log.debug("nats", error=error)
 
 
 @asynccontextmanager

@@ -84,7 +84,7 @@ class Checkpoints:
                 except (SQLAlchemyError, OSError, TimeoutError) as error:
                     together = False
                     _FAILED.inc()
-                    _log.warning("a checkpoint failed; it will be repeated", error=str(error), partitions=len(group))
+                    _log.warning("a checkpoint failed; it will be repeated", error=error, partitions=len(group))
                     if _is_away(error):
                         break
             self._together = together

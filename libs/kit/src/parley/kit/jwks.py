@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import structlog
 from jwt import PyJWK, PyJWTError
@@ -92,7 +93,7 @@ class KeySet:
                 self._keys = list(keys_of(content))
             except (OSError, HTTPException, MsgspecError, ValueError, RecursionError) as error:
                 self._trouble = f"The key set at PARLEY_JWKS ({self._location}) cannot be read: {error}."
-                _log.warning("key set unreadable", location=self._location, error=str(error))
+                _log.warning("key set unreadable", location=_plain(self._location), error=error)
 
 
 def keys_of(content: bytes) -> Iterator[Key]:
@@ -107,12 +108,18 @@ def keys_of(content: bytes) -> Iterator[Key]:
         try:
             key = PyJWK(jwk, algorithms[0])
         except PyJWTError as error:
-            _log.warning("key passed over", kid=jwk.get("kid"), error=str(error))
+            _log.warning("key passed over", kid=jwk.get("kid"), error=error)
             continue
         if weakness := key.Algorithm.check_key_length(key.key):
             _log.warning("key passed over", kid=jwk.get("kid"), error=weakness)
             continue
         yield Key(jwk.get("kid"), algorithms, key.key)
+
+
+def _plain(location: str) -> str:
+    """Return where that is, without what may be secret in a URL."""
+    parts = urlsplit(location)
+    return location if not parts.netloc else f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _content(location: str) -> bytes:

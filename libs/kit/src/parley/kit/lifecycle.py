@@ -105,7 +105,7 @@ def run(main: Main[S], kind: type[S]) -> None:
     if arguments.check:
         sys.stdout.write(f"The settings of parley {service} are valid.\n")
         return
-    logs.configure(service, settings.log_level)
+    logs.configure(service, settings.log_level, private=settings.log_private)
     work = _migrate(settings, service) if arguments.command else _pushed(main(settings), settings, service)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_watched(work, service))
@@ -153,6 +153,7 @@ async def _watched(work: Awaitable[None], service: str) -> int:
         if not stop.waiting:
             task.cancel()  # still opening, perhaps waiting for something that never comes
 
+    loop.set_exception_handler(_unexpected)
     for received in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(received, tell, received)
     try:
@@ -165,6 +166,15 @@ async def _watched(work: Awaitable[None], service: str) -> int:
         return _obituary(error, service)
     _log.info("stopped", service=service)
     return 0
+
+
+def _unexpected(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an error that nobody waited for. The loop's own words show the arguments of calls, which may be anything."""
+    error = context.get("exception")
+    if error is not None:
+        _log.error("an error that nobody waited for", exc_info=error)
+    else:
+        _log.error("something went wrong in the event loop", hint=context["message"])
 
 
 def _obituary(error: BaseException, service: str) -> int:

@@ -18,14 +18,15 @@ asks for it, in OpenMetrics with exemplars. No front door passes that path on. B
 `parley_process_*`: CPU, memory and open files of the process.
 
 With `OTEL_METRICS_EXPORTER=otlp` each process also sends them to the receiver at `OTEL_EXPORTER_OTLP_ENDPOINT`
-(OpenTelemetry's protocol over HTTP), every `OTEL_METRIC_EXPORT_INTERVAL` milliseconds (60000) and once more as it ends:
-the same names, labels and values, sums since the start of the process. A name that ends in `_seconds` or `_bytes` has the
-unit `s` or `By`. The resource is that of the process's traces: `service.name` (`parley-gateway`), `service.namespace`
-(`parley`) and `service.instance.id`. A receiver that is away gets one line in the log and holds nothing up; when it is
-back it gets the sums, so nothing is lost but the minutes between. `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` sends metrics
-elsewhere than traces, and `OTEL_EXPORTER_OTLP_HEADERS`, `_TIMEOUT`, `_COMPRESSION` hold as OpenTelemetry says. The default
-is `prometheus`, not OpenTelemetry's `otlp`: many receivers take traces alone, and one Prometheus that fetched metrics and
-got them from a collector, too, would count everything twice.
+(OpenTelemetry's protocol over HTTP), every `OTEL_METRIC_EXPORT_INTERVAL` milliseconds (60000) and once more as it
+ends: the same names, labels and values, sums since the start of the process. A name that ends in `_seconds` or
+`_bytes` has the unit `s` or `By`. The resource is that of the process's traces: `service.name` (`parley-gateway`),
+`service.namespace` (`parley`) and `service.instance.id`. A receiver that is away gets one line in the log and holds
+nothing up; when it is back it gets the sums, so nothing is lost but the minutes between.
+`OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` sends metrics elsewhere than traces, and `OTEL_EXPORTER_OTLP_HEADERS`,
+`_TIMEOUT`, `_COMPRESSION` hold as OpenTelemetry says. The default is `prometheus`, not OpenTelemetry's `otlp`: many
+receivers take traces alone, and one Prometheus that fetched metrics and got them from a collector, too, would count
+everything twice.
 
 Values of labels are few and known beforehand; no client can add one. (Written by `make schema` from the definitions.)
 """

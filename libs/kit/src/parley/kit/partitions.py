@@ -120,7 +120,7 @@ class Owned:
                 self._away = ""
             except _AWAY as error:
                 if not self._away:
-                    _log.warning("PostgreSQL is away; our partitions stay ours", error=str(error))
+                    _log.warning("PostgreSQL is away; our partitions stay ours", error=error)
                 self._away = "PostgreSQL does not answer."
                 pause = RENEW_SECONDS
             self._look.clear()
@@ -204,7 +204,7 @@ class Owned:
                 state = await self._load(owner)
                 break
             except _AWAY as error:
-                _log.warning("the state cannot be loaded yet", partition=owner.partition, error=str(error))
+                _log.warning("the state cannot be loaded yet", partition=owner.partition, error=error)
                 await asyncio.sleep(pause)
         if state is None:
             self._lose(owner)
@@ -255,7 +255,7 @@ class Owned:
                 async with asyncio.timeout(_STATEMENT_SECONDS), self.checkpoints.rows, self._db.begin() as connection:
                     await ownership.give_back(connection, self._tables, mine)
         except _AWAY as error:
-            _log.warning("partitions could not be given back; their lease will end", error=str(error))
+            _log.warning("partitions could not be given back; their lease will end", error=error)
         for owner in owners:
             if self._owners.get(owner.partition) is owner:
                 self.checkpoints.forget(owner)

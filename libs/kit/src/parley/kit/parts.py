@@ -99,7 +99,7 @@ async def roll_call(bus: Bus) -> list[Part]:
         try:
             found.append(_part(msg.data))
         except msgspec.MsgspecError as error:  # another version's
-            _log.warning("a part says what cannot be read", error=str(error))
+            _log.warning("a part says what cannot be read", error=error)
 
     inbox = bus.client.new_inbox()
     subscription = await bus.client.subscribe(inbox, cb=answered)
@@ -119,5 +119,5 @@ async def _figures(figures: Figures) -> dict[str, float | int]:
             known = figures()
             return dict(await known if inspect.isawaitable(known) else known)
     except (TimeoutError, nats.errors.Error) as error:
-        _log.debug("no figures", error=repr(error))
+        _log.debug("no figures", error=error)
         return {}

@@ -71,7 +71,7 @@ class Purge:
             try:
                 await self.once()
             except (nats.errors.Error, APIError, SQLAlchemyError, OSError, TimeoutError) as error:
-                _log.debug("the log stays as long as it is", error=repr(error))
+                _log.debug("the log stays as long as it is", error=error)
 
     async def once(self) -> None:
         """Do what can be done now."""

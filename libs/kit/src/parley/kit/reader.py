@@ -143,7 +143,7 @@ class _Tap:
             try:
                 await self.subscription.unsubscribe()
             except nats.errors.Error as error:
-                _log.debug("nobody to unsubscribe from", error=repr(error))
+                _log.debug("nobody to unsubscribe from", error=error)
 
     async def _control(self, msg: Msg, headers: dict[str, str]) -> None:
         asked = msg.reply or headers.get("Nats-Consumer-Stalled", "")
@@ -225,7 +225,7 @@ class Reader:
                 self._since = None
                 return taken
             if tap.doubt:
-                _log.debug("reading again", stream=self._stream, start=self._next, doubt=tap.doubt)
+                _log.debug("reading again", stream=self._stream, sequence=self._next, doubt=tap.doubt)
                 _AGAIN.labels(self._stream, tap.doubt).inc()
                 self._tap = None
                 await tap.close()
@@ -245,7 +245,7 @@ class Reader:
                 await self._consume(tap)
             except (nats.errors.Error, APIError, TimeoutError) as error:
                 await tap.close()
-                _log.debug("cannot read yet", stream=self._stream, error=repr(error))
+                _log.debug("cannot read yet", stream=self._stream, error=error)
                 await asyncio.sleep(next(self._pauses))
             except BaseException:
                 await tap.close()

@@ -74,7 +74,7 @@ class Requests:
         except Refusal as refusal:
             await refuse(send, refusal)
         except Exception:
-            _log.exception("request crashed", method=scope["method"], path=scope["path"])
+            _log.exception("request crashed", method=scope["method"], **_about(scope))
             if answering:
                 raise  # the answer is under way; all that is left is to break it off
             await refuse(send, Refusal(ErrorCode.INTERNAL, "Something went wrong here; it is logged."))
@@ -84,6 +84,13 @@ class Requests:
         origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
         if self._loopback_only and origin and not _LOOPBACK.fullmatch(origin):
             raise Refusal(ErrorCode.NOT_ALLOWED, "In development mode only pages from this machine are answered.")
+
+
+def _about(scope: Scope) -> dict[str, str]:
+    """Return what a request was about, for the log: its route, and whom that names."""
+    names = scope.get("path_params") or {}
+    about = {name: str(names[name]) for name in ("room", "connection", "call") if name in names}
+    return about if (route := scope.get("route")) is None else {"route": route.path} | about
 
 
 def _spelled(scope: Scope) -> str:

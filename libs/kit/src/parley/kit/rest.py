@@ -214,7 +214,7 @@ async def _database(_: Request, error: Exception) -> Response:
     """Tell a database that is away, which waiting cures, from a statement that is wrong, which is our bug."""
     if isinstance(error, DBAPIError) and not _away(error):
         raise error
-    _log.warning("database away", error=str(error))
+    _log.warning("database away", error=error)
     return answer(Refusal(ErrorCode.DEGRADED, "The database does not answer just now; try again."))
 
 

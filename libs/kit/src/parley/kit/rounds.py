@@ -252,13 +252,13 @@ class Rules:
             if telemetry.recording():
                 said.spans[-1].set("error.type", type(error).__name__)
             _FAILED.inc()
-            _log.exception("an event failed; it has changed nothing", id=event.id, type=event.type, place=repr(at))
+            _log.exception("an event failed; it has changed nothing", **_about(event, at, traceparent))
             try:
                 mine = self._encoded(self.state.failed(event, at, error), at, traceparent)
             except Exception:  # noqa: BLE001 - as above
                 self._undo()
                 self._told, self._forwarded = told, forwarded
-                _log.exception("nobody could be told", id=event.id)
+                _log.exception("nobody could be told", **_about(event, at, traceparent))
                 return
         self._keep()
         self._add(mine, said)
@@ -426,9 +426,26 @@ def _legible(entry: Entry) -> Batch | None:
         try:
             events.append(_EVENT.decode(raw))
         except _UNREADABLE:
-            _log.exception("an event cannot be read; it is skipped", sequence=entry.sequence, start=bytes(raw)[:200])
+            _log.exception("an event cannot be read; it is skipped", sequence=entry.sequence, payload=bytes(raw)[:200])
     return Batch(loose.gateway, loose.number, events)
 
 
 def _milliseconds(stream: str) -> int:
     return int(datetime.fromisoformat(stream).timestamp() * 1000)
+def _about(event: CloudEvent[AnyCommand], at: Place, traceparent: str | None) -> dict[str, object]:
+    """Return whom and what an event is about, for the log."""
+    command = event.data
+    request = getattr(command, "request", None)
+    found = {
+        "app": getattr(command, "app", None),
+        "connection": getattr(command, "connection", None),
+        "room": getattr(request, "room", None),
+    }
+    known = {name: value for name, value in found.items() if value is not None}
+    return {"id": event.id, "type": event.type, "sequence": at.sequence} | known | _of(traceparent)
+
+
+def _of(traceparent: str | None) -> dict[str, str]:
+    return {"trace_id": traceparent.split("-")[1]} if traceparent else {}
+
+

@@ -88,6 +88,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """What is logged: this and what is graver."""
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` in a container."""
+    log_private: Annotated[bool, shared("PARLEY_LOG_PRIVATE")] = False
+    """Whether logs may hold what clients say and who they are: their addresses and names, and all that errors quote."""
     http_port: Port = 0
     """Port of REST and of the probes `/livez` and `/readyz`; 0 takes a free one."""
     ready_file: str = ""

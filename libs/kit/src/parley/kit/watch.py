@@ -73,7 +73,7 @@ class Watch:
             try:
                 await self._leases()
             except (nats.errors.Error, APIError, TimeoutError) as error:
-                _log.debug("the leases cannot be seen", error=repr(error))
+                _log.debug("the leases cannot be seen", error=error)
 
     def tick(self, partition: int) -> None:
         """Write a tick into a partition."""

@@ -72,7 +72,7 @@ async def main(settings: Settings) -> None:
         gateway(settings, bus, writer, probes) as server,
     ):
         announce(settings.ready_file, http=http_address, address=server.address)
-        log.info("listening", name=name, address=server.address, http=http_address, mode=settings.mode)
+        log.info("listening", gateway=name, address=server.address, http=http_address, mode=settings.mode)
         await until_signalled()
 
 

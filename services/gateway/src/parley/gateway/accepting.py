@@ -74,4 +74,4 @@ class Accepting:
             accepted.close()
         elif (error := task.exception()) is not None:
             accepted.close()
-            log.warning("A connection broke as it was let in.", error=repr(error))
+            log.warning("A connection broke as it was let in.", error=error)

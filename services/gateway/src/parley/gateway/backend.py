@@ -126,7 +126,7 @@ class Backend:
         except Failed as failed:
             if failed.message == "Unauthorized":
                 raise TurnedAway(401, "Unauthorized") from None
-            log.warning("An authorizer has failed.", app=self._caller.api, why=failed.message)
+            log.warning("An authorizer has failed.", **self._about, error=failed)
             raise TurnedAway(500, "Internal server error") from None
         allowed = granted(answer, event["methodArn"])
         if allowed is None:
@@ -146,7 +146,7 @@ class Backend:
             self.closed(CloseCode.ABNORMAL, "")
             raise
         except (Failed, proxy.Malformed) as wrong:
-            log.warning("A $connect has failed.", app=self._caller.api, why=str(wrong))
+            log.warning("A $connect has failed.", **self._about, error=wrong)
             raise TurnedAway(BAD_GATEWAY, "Internal server error") from None
         if result.status not in OK:
             raise TurnedAway(result.status if result.status >= OK.start else BAD_GATEWAY, "Refused by $connect.")
@@ -196,10 +196,10 @@ class Backend:
         except TimedOut:
             self.say(failure_frame(self._caller.connection, request, late=True))
         except (Failed, proxy.Malformed) as wrong:
-            log.warning("A route has failed.", app=self._caller.api, route=call.route, why=str(wrong))
+            log.warning("A route has failed.", **self._about, route=call.route, error=wrong)
             self.say(failure_frame(self._caller.connection, request, late=False))
         except Exception:
-            log.exception("A route could not be called.", app=self._caller.api, route=call.route)
+            log.exception("A route could not be called.", **self._about, route=call.route)
             self.say(failure_frame(self._caller.connection, request, late=False))
         else:
             if route.response and result.body:
@@ -210,7 +210,12 @@ class Backend:
         try:
             await self._call(DISCONNECT, self._app.routes[DISCONNECT], event)
         except Failed as failed:
-            log.warning("A $disconnect has failed.", app=self._caller.api, why=failed.message)
+            log.warning("A $disconnect has failed.", **self._about, error=failed)
+
+    @property
+    def _about(self) -> dict[str, str]:
+        """Whose routes these are, for the log."""
+        return {"app": self._caller.api, "connection": self._caller.connection}
 
     async def _call(self, key: str, integration: Integration, event: proxy.Event) -> bytes:
         return await self._backends.integrations.call(self._caller.api, key, integration, event)

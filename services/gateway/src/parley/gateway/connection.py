@@ -76,10 +76,12 @@ class Connection:
         "frames_out",
         "id",
         "opened_at",
+        "let_in",
         "session",
         "since",
         "socket",
     )
+        "why",
 
     def __init__(
         self,
@@ -105,6 +107,8 @@ class Connection:
         self._held: list[tuple[int, bytearray, Note]] | None = []  # what came for it before it was live
         self._ordered: Reason | None = None  # why somebody else ended it
 
+        self.let_in = False  # whether the log has told of its opening
+        self.why = ""  # how its socket closed, in a sentence of ours
     # from the socket
 
     @property
@@ -127,7 +131,7 @@ class Connection:
         try:
             actions = self.session.receive(text, now, lives.place, lives.trouble)
         except Exception:
-            log.exception("A frame broke its session.", connection=self.id)
+            log.exception("A frame broke its session.", connection=self.id, app=self.session.app)
             actions = self.session.refused(BROKEN, None)
         self.perform(actions)
 
@@ -142,11 +146,18 @@ class Connection:
     def closed(self, code: int, reason: str) -> None:
         """The socket is gone."""
         self.socket = None
+        self.why = self._reason(code, reason)
         if self._backend is not None:
             self._backend.closed(code, reason)
         self._lives.left(self, code, self._ordered)
 
     # to the socket
+    def _reason(self, code: int, reason: str) -> str:
+        """Return a sentence for the log. What a client gave for a reason is the client's, and stays out of it."""
+        if self.socket is not None and self.socket.ended_by_us:
+            return reason
+        return "The connection broke." if code == CloseCode.ABNORMAL else "The client closed it."
+
 
     def perform(self, actions: Iterable[Action]) -> None:
         """Do what was decided."""

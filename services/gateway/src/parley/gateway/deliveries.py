@@ -85,7 +85,7 @@ class Deliveries:
                 self._write(event, first + index)
             except Exception:
                 DROPS["failed"] += 1
-                log.exception("A delivery could not be written.", id=event.id)
+                log.exception("A delivery could not be written.", id=event.id, room=getattr(told.say, "room", None))
         self.place = first + max(len(batch.events) - 1, 0)
 
     def _write(self, event: CloudEvent[Told], n: int) -> None:
@@ -190,6 +190,6 @@ def _legible(sequence: int, message: bytes) -> Legible:
             events.append(_event(raw))
         except (msgspec.MsgspecError, UnicodeDecodeError):
             DROPS["unreadable"] += 1
-            log.exception("A delivery cannot be read; it is left out.", sequence=sequence, start=bytes(raw)[:200])
+            log.exception("A delivery cannot be read; it is left out.", sequence=sequence, payload=bytes(raw)[:200])
             events.append(None)
     return Legible(loose.partition, events)

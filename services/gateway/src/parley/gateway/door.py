@@ -65,9 +65,9 @@ class Silence:
 
     debug = info = warning = error = log
 
-    def exception(self, message: str, *arguments: Any) -> None:
+    def exception(self, message: str, *_: Any) -> None:
         """Pass on what is a bug: ours or its own."""
-        log.exception("picows", said=message % arguments if arguments else message)  # noqa: LOG004 - it is in one of picows
+        log.exception("picows", hint=message)  # noqa: LOG004 - it is in one of picows
 
 
 SILENCE: Final = Silence()
@@ -130,7 +130,7 @@ class Door(asyncio.Protocol):
         try:
             decision = await self._decide(request)
         except Exception:
-            log.exception("A handshake could not be decided.", path=request.path)
+            log.exception("A handshake could not be decided.")
             decision = Refuse(500, "Something of ours went wrong.")
         self._deciding = None  # it is this task; what follows must not cancel it
         if self._tcp.is_closing():

@@ -27,7 +27,7 @@ async def showing(bus: Bus, gateway: str, find: Callable[[str], Connection | Non
         try:
             sought = _sought(msg.data)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            _log.warning("a question about frames cannot be read", error=str(error))
+            _log.warning("a question about frames cannot be read", error=error)
             return
         await bus.say(msg.reply, msgspec.json.encode(_seen(find(sought.connection), sought.app)))
 

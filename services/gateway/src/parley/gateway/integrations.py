@@ -31,9 +31,11 @@ AUTHORIZER: Final = "$authorizer"
 class Failed(Exception):  # noqa: N818 - somebody else's, and expected
     """The integration has no answer to give: it raised, cannot be reached, or answered with an HTTP error."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, plain: str = "It answered with an error.") -> None:
         super().__init__(message)
         self.message = message
+        self.plain = plain
+        """What the log may say: not what others have said."""
 
 
 class TimedOut(Failed):
@@ -64,19 +66,19 @@ class Integrations:
                     subject = integration.nats if isinstance(integration.nats, str) else subjects.route(app, route)
                     return await self._ask(subject, payload, headers, integration.timeout_seconds)
             except TimeoutError:
-                raise TimedOut(f"It took longer than {integration.timeout_seconds:g} s.") from None
+                late = f"It took longer than {integration.timeout_seconds:g} s."
+                raise TimedOut(late, late) from None
 
     async def _ask(self, subject: str, payload: bytes, headers: dict[str, str], seconds: float) -> bytes:
         try:
             answer = await self._bus.client.request(subject, payload, timeout=seconds, headers=headers or None)
         except nats.errors.NoRespondersError:
-            raise Failed(
-                f"Nobody listens at {subject}: start what serves this route, such as `parley function`."
-            ) from None
+            nobody = f"Nobody listens at {subject}: start what serves this route, such as `parley function`."
+            raise Failed(nobody, nobody) from None
         except nats.errors.TimeoutError:
             raise TimeoutError from None
         except (nats.errors.Error, ValueError) as error:
-            raise Failed(f"{subject} could not be asked: {error}.") from None
+            raise Failed(f"{subject} could not be asked: {error}.", f"{subject} could not be asked.") from None
         if answer.headers and ERROR_HEADER in answer.headers:
             raise Failed(_reason(answer.data))
         return answer.data
@@ -92,11 +94,15 @@ class Integrations:
                 async for chunk in answer.aiter_bytes():
                     body += chunk
                     if len(body) > MAX_ANSWER_BYTES:
-                        raise Failed(f"{url} answered more than {MAX_ANSWER_BYTES:,} bytes.")
+                        raise Failed(
+                            f"{url} answered more than {MAX_ANSWER_BYTES:,} bytes.", "It answered far too much."
+                        )
         except httpx.HTTPError as error:
-            raise Failed(f"{url} does not answer: {error or type(error).__name__}.") from None
+            kind = type(error).__name__
+            raise Failed(f"{url} does not answer: {error or kind}.", f"It does not answer: {kind}.") from None
         if not answer.is_success:
-            raise Failed(_reason(body) or f"{url} answered {answer.status_code}.")
+            status = answer.status_code
+            raise Failed(_reason(body) or f"{url} answered {status}.", f"It answered {status}.")
         if ERROR_HEADER in answer.headers:
             raise Failed(_reason(body))
         return bytes(body)

@@ -92,7 +92,7 @@ async def _renew(bucket: KeyValue, name: str) -> None:
             try:
                 await bucket.put(name, b"")
             except (nats.errors.Error, APIError, TimeoutError) as error:
-                log.debug("The lease could not be renewed.", error=repr(error))
+                log.debug("The lease could not be renewed.", error=error)
                 vigil.missed(monotonic())
             else:
                 vigil.renewed(monotonic())

@@ -111,9 +111,7 @@ class Lives:
         opened = session.opened(connection.address, connection.agent)
         if await self._stored(connection, opened):
             connection.welcome(self._welcome(connection, resumed=False))
-            self._log.info(
-                "opened", connection=connection.id, app=session.app, user=session.subject, dialect=session.dialect.name
-            )
+            self._let_in("opened", connection)
 
     async def _ask(self, connection: Connection, back: Back) -> None:
         """Ask an earlier connection's home; its answer comes as a delivery."""
@@ -218,7 +216,21 @@ class Lives:
             connection.say(frame)
         self._returns.add(Returning(connection, back, moved.partitions), say.gateways)
         RESUMES["resumed"] += 1
-        self._log.info("resumed", connection=id_, session=say.session, app=session.app, user=session.subject)
+        self._let_in("resumed", connection)
+
+    def _let_in(self, how: str, connection: Connection) -> None:
+        """Log that a client is let in, once for each socket."""
+        session = connection.session
+        connection.let_in = True
+        self._log.info(
+            how,
+            connection=connection.id,
+            session=session.number,
+            app=session.app,
+            dialect=session.dialect.name,
+            user=session.subject,
+            client=connection.address,
+        )
 
     def _of_session(self, id_: str, number: int) -> Connection | None:
         connection = self._connections.find(id_)
@@ -252,10 +264,13 @@ class Lives:
         self._connections.remove(connection)
         closed(code)
         self._log.info(
-            "closed",
+            "closed" if connection.let_in else "left before it was let in",
             connection=connection.id,
+            session=connection.session.number,
+            app=connection.session.app,
+            dialect=connection.session.dialect.name,
             code=code,
-            ordered=ordered,
+            reason=ordered or connection.why,
             seconds=round(time() - connection.opened_at, 3),
             frames_in=connection.frames_in,
             frames_out=connection.frames_out,

@@ -219,7 +219,7 @@ class _Management:
         try:
             check_headers(signed, keys.get, service=SERVICE, now=self._now())
         except BadSignature as bad:
-            log.info("A management request is not signed as it must be.", app=app, why=bad.message)
+            log.info("A management request is not signed as it must be.", app=app, code=bad.fault)
             if bad.fault is Fault.MISSING:
                 raise Fails(*UNSIGNED, NO_SIGNATURE) from None
             raise BAD_SIGNATURE from None

@@ -7,6 +7,7 @@ from time import time
 from typing import Final
 from urllib.parse import parse_qsl
 
+import structlog
 from msgspec.structs import replace
 
 from parley.gateway.backend import Backend, Backends, TurnedAway
@@ -34,6 +35,8 @@ from parley.protocol.dialects.kvs import CHANNEL
 from parley.protocol.dialects.parley_v1 import BEARER, SUBPROTOCOL, ParleyV1, metadata
 from parley.protocol.dialects.profiles import dialect_of
 from parley.protocol.proxy import Caller, Handshake
+
+log = structlog.get_logger(__name__)
 
 PARLEY: Final = ParleyV1()
 APIGW: Final = Workshop(App())
@@ -104,8 +107,10 @@ class Reception:
             dialect = dialect if ours else self._dialects.get(app or DEFAULT, APIGW)
             return await self._accept(request, hello, app, dialect, chosen)
         except TurnedAway as away:
+            log.info("refused", dialect=dialect.name, code=away.status)
             return Refuse(away.status, away.message, away.headers)
         except Refusal as refusal:
+            log.info("refused", dialect=dialect.name, code=refusal.code)
             farewell = dialect.dismiss(refusal)
             return _refuse(refusal) if farewell is None else Accept(Dismissal(farewell, refusal.code), chosen)
 

@@ -145,7 +145,7 @@ class WebSocket(WSListener):
         try:
             transport.send_reuse_external_bytearray(TEXT, frame, HEADROOM)
         except Exception:  # the others that this frame is for must still get it
-            log.exception("A socket could not be written.")
+            log.exception("A socket could not be written.", connection=self._whose)
             self.abort()
         if self._congested:
             self._bound()
@@ -177,6 +177,11 @@ class WebSocket(WSListener):
         """Go on reading."""
         self._tcp.resume_reading()
 
+    @property
+    def ended_by_us(self) -> bool:
+        """Whether we have said goodbye: until the listener knows, nobody else has."""
+        return self._transport is not None and self._transport.is_close_frame_sent
+
     # the heartbeat
 
     def examine(self) -> None:
@@ -200,7 +205,7 @@ class WebSocket(WSListener):
         try:
             self._listener.connected(self)
         except Exception:
-            log.exception("A listener could not begin.")
+            log.exception("A listener could not begin.", connection=self._whose)
             self.close(INTERNAL, "Something of ours went wrong.")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -262,7 +267,7 @@ class WebSocket(WSListener):
         try:
             listener.received(text)
         except Exception:
-            log.exception("A frame was too much for its listener.")
+            log.exception("A frame was too much for its listener.", connection=self._whose)
             self.close(INTERNAL, "Something of ours went wrong.")
 
     def _fragment(self, frame: WSFrame) -> None:
@@ -312,6 +317,11 @@ class WebSocket(WSListener):
         self._tcp.set_protocol(Lingering(self._picows))
         self._tcp.resume_reading()
         self._tcp.write_eof()
+
+    @property
+    def _whose(self) -> str | None:
+        """The connection's id, for the log."""
+        return getattr(self._listener, "id", None)
 
     def _over(self, code: int, reason: str) -> None:
         listener, self._listener = self._listener, None

@@ -81,7 +81,7 @@ class Inbox:
                     if _status(message) is None:
                         await message.nak()
         except (nats.errors.Error, TimeoutError) as error:
-            _log.debug("not given back", error=repr(error))
+            _log.debug("not given back", error=error)
 
     async def batch(self) -> Sequence[Msg]:
         """Return what there is, at least one event, however long that takes. Acknowledge it before the next one."""
@@ -105,7 +105,7 @@ class Inbox:
             try:
                 await message.ack()
             except nats.errors.Error as error:  # it comes again, and changes nothing
-                _log.debug("not acknowledged", subject=message.subject, error=repr(error))
+                _log.debug("not acknowledged", subject=message.subject, error=error)
         self._in_hand = []
 
     async def still_busy(self) -> None:
@@ -199,7 +199,7 @@ class Inbox:
             try:
                 await self._bus.js.add_consumer(subjects.EVENTS, config=config)
             except (nats.errors.Error, APIError, TimeoutError) as error:
-                _log.warning("the consumer could not be made yet", consumer=self._consumer, error=repr(error))
+                _log.warning("the consumer could not be made yet", consumer=self._consumer, error=error)
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
                 return

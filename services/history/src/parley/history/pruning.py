@@ -59,7 +59,7 @@ async def _forever(database: AsyncEngine, detail_days: float) -> None:
         try:
             gone = await prune(database, detail_days)
         except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:  # PostgreSQL is away; the next time will do
-            _log.warning("what is too old could not be deleted", error=str(error))
+            _log.warning("what is too old could not be deleted", error=error)
         else:
             if gone:
                 _log.info("deleted what is too old", rows=gone)

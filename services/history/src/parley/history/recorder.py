@@ -102,7 +102,7 @@ class Recorder:
             try:
                 event = read(message.data)
             except Unreadable as error:
-                await self._park(message, str(error))
+                await self._park(message, error)
                 continue
             entries.append(Entry(message, event.record, event.happened, event.traceparent))
         if entries:
@@ -128,7 +128,7 @@ class Recorder:
             learned, begun = await self._patiently(work)
         except DBAPIError as error:
             if len(entries) == 1:
-                await self._park(entries[0].message, str(error.orig))
+                await self._park(entries[0].message, error.orig or error)
                 return
             for entry in entries:
                 await self._write([entry])
@@ -137,21 +137,21 @@ class Recorder:
         for story in begun:
             story.tell()
 
-    async def _park(self, message: Msg, reason: str) -> None:
+    async def _park(self, message: Msg, error: BaseException) -> None:
         place = message.metadata
         PARKED.inc()
-        _log.error("event parked", subject=message.subject, sequence=place.sequence.stream, reason=reason)
+        _log.error("event parked", subject=message.subject, sequence=place.sequence.stream, error=error)
         parked = store.Parked(
             sequence=place.sequence.stream,
             stored_at=place.timestamp.timestamp(),
             subject=message.subject,
             payload=message.data,
-            reason=reason.replace("\0", "\ufffd"),
+            reason=str(error).replace("\0", "\ufffd"),
         )
         try:
             await self._patiently(lambda db: store.park(db, parked, self._inbox.stream))
         except DBAPIError:
-            _log.exception("event could not even be parked", subject=message.subject, payload=repr(message.data))
+            _log.exception("event could not even be parked", subject=message.subject, payload=message.data)
 
     async def _patiently(self, work: Work[T]) -> T:
         """Return what *work* in a transaction does, as often as it takes; raise only what would be wrong every time."""
@@ -165,7 +165,7 @@ class Recorder:
                     raise
                 self._behind, self._target = True, None
                 if not tries:
-                    _log.warning("events wait for PostgreSQL", error=str(error))
+                    _log.warning("events wait for PostgreSQL", error=error)
                 await self._inbox.still_busy()
                 await asyncio.sleep(_PAUSES[min(tries, len(_PAUSES) - 1)])
                 tries += 1

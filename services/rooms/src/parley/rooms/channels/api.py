@@ -56,7 +56,7 @@ def channels_api(desk: Desk, access: Access, paces: Paces, *, development: bool)
             except Fault as fault:
                 return _refuse(fault)
             except (DBAPIError, PoolTimeout, PostgresConnectionError, OSError):
-                log.warning("database away", path=path, exc_info=True)
+                log.warning("database away", route=path, exc_info=True)
                 return _refuse(
                     Fault("ServiceUnavailableException", "The database does not answer just now; try again.")
                 )
