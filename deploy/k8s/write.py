@@ -44,7 +44,7 @@ SERVICES: Final[dict[str, type[Common]]] = {
 
 THE_CHARTS: Final = {
     *("PARLEY_MODE", "PARLEY_APPS", "PARLEY_TOKEN_SECRET", "PARLEY_JWKS", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-    *("NATS_URL", "PARLEY_STREAM_REPLICAS", "DATABASE_URL", "STUN_URLS", "TURN_URLS", "TURN_SECRET", "TURN_TTL"),
+    *("NATS_URL", "NATS_CA_FILE", "PARLEY_STREAM_REPLICAS", "DATABASE_URL", "STUN_URLS", "TURN_URLS", "TURN_SECRET", "TURN_TTL"),
     *("GATEWAY_PORT", "GATEWAY_DRAIN_SECONDS", "GATEWAY_RESUME_SECRET", "GATEWAY_TRUSTED_PROXIES"),
 }
 """Settings that the chart sets from values of its own; besides where each service listens."""

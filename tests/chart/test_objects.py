@@ -15,7 +15,7 @@ from deploy.k8s.write import SERVICES
 VERSIONS = ("1.27", "1.31", "1.34", "1.37")
 """Minor versions of Kubernetes: the oldest that the chart takes, the newest there is, and two between them."""
 
-OTHERS = ("HTTPRoute", "ServiceMonitor", "PrometheusRule", "ScaledObject", "BackendConfig")
+OTHERS = ("HTTPRoute", "ServiceMonitor", "PrometheusRule", "ScaledObject", "BackendConfig", "Certificate")
 """Kinds that are no part of Kubernetes, so its schemas do not know them."""
 
 kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
@@ -131,6 +131,8 @@ def test_every_secret_and_its_key_is_there_or_is_the_users(rendered: Rendered) -
         thing["metadata"]["name"]: {*thing.get("data", {}), *thing.get("stringData", {})}
         for thing in rendered.of("Secret")
     }
+    for certificate in rendered.of("Certificate"):
+        made[certificate["spec"]["secretName"]] = {"tls.crt", "tls.key", "ca.crt"}
     for name, key, where in keys_asked_for(rendered):
         if name in made:
             assert key in made[name], f"{where} wants {key} of {name}, which has {made[name]}"
@@ -323,6 +325,24 @@ def test_the_grace_of_a_pod_is_longer_than_its_drain(rendered: Rendered) -> None
         assert int(seconds) + drain + 10 <= spec["terminationGracePeriodSeconds"]
         patience = container.spec["startupProbe"]["failureThreshold"] * container.spec["startupProbe"]["periodSeconds"]
         assert deployment["spec"]["progressDeadlineSeconds"] > patience + spec["terminationGracePeriodSeconds"]
+
+
+def test_the_grace_of_a_server_of_nats_is_longer_than_its_lame_duck_mode(rendered: Rendered) -> None:
+    for owner in rendered.of("StatefulSet"):
+        if owner["metadata"]["name"].endswith("-nats"):
+            conf = rendered.get("ConfigMap", owner["metadata"]["name"])["data"]["nats.conf"]
+            said = [int(found) for found in re.findall(r"^lame_duck_\w+: (\d+)s$", conf, re.MULTILINE)]
+            assert len(said) == 2
+            assert sum(said) + 10 <= pod_of(owner)["spec"]["terminationGracePeriodSeconds"]
+
+
+def test_a_certificate_names_every_host_that_its_clients_ask_for(rendered: Rendered) -> None:
+    """Each by its full name: a pattern such as `*.parley-nats` is taken by nobody."""
+    for certificate in rendered.of("Certificate"):
+        name = certificate["metadata"]["name"]
+        asked = set(re.findall(rf"@((?:{name}-\d\.)?{name}):", str(list(rendered.workloads()))))
+        assert asked
+        assert asked <= set(certificate["spec"]["dnsNames"])
 
 
 def test_scaling_down_waits_for_a_drain(rendered: Rendered) -> None:

@@ -3,54 +3,27 @@
 import asyncio
 import json
 import secrets
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
 import pytest_asyncio
 from chart.local import Local, answers
-from chart.prepared import new_database, prepare, succeeded
+from chart.prepared import new_database, succeeded
 from chart.rendered import render
+from chart.system import System, gateway, started
 from websockets.asyncio.client import connect as websocket
 from websockets.typing import Subprotocol
 
-from parley.cli.embedded import Process, Server
-from parley.cli.embedded.ports import LOOPBACK, free_port
+from parley.cli.embedded import Server
+from parley.cli.embedded.ports import LOOPBACK
 from parley.client import Client, connect
-from parley.kit.tokens import mint
-
-SERVICES = ("gateway", "presence", "rooms", "history")
 
 INGRESS = LOOPBACK
 """Where the front door, and whatever is before it, connects from; the only one that is trusted."""
 STRANGER = "127.0.0.5"
-
-
-@dataclass
-class System:
-    """What runs: two gateways, one of everything else."""
-
-    local: Local
-    gateways: dict[str, Process]
-    """By the address of their HTTP."""
-    others: dict[str, Process]
-    sockets: list[str]
-    """Addresses at which the gateways take sockets."""
-
-    @property
-    def url(self) -> str:
-        """The front door."""
-        return f"http://{self.local.addresses['parley-web:8080']}"
-
-    def token(self, *grants: str) -> str:
-        """Mint a token with the secret that the chart has made."""
-        secret = self.local.rendered.secret("parley-auth", "token-secret")
-        rooms = {"*": ["join", "send", "history"]}
-        return mint(secret, expires_at=time.time() + 600, subject="ana", rooms=rooms, grants=["direct", *grants])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -69,43 +42,9 @@ async def system(tmp_path_factory: pytest.TempPathFactory, postgres: Server) -> 
         await local.stop()
 
 
-async def started(local: Local, superuser: SplitResult) -> System:
-    """Start everything in the order in which a cluster would."""
-    await prepare(local, superuser)
-    others = {name: local.start(local.container(name, name)) for name in SERVICES[1:]}
-    ports = [[str(free_port(LOOPBACK)) for _ in range(2)] for _ in range(2)]
-    gateways = {f"{LOOPBACK}:{http}": gateway(local, sockets, http) for sockets, http in ports}
-    web = local.start(
-        local.container("web", "web"),
-        {
-            "http://:8080": f"http://:{local.port('parley-web:8080')}",
-            ":8081": f":{free_port(LOOPBACK)}",
-            # As a Service does it, which knows nothing of who was where.
-            "lb_policy least_conn": "lb_policy round_robin",
-        },
-        {
-            "SOCKETS": " ".join(f"{LOOPBACK}:{sockets}" for sockets, _ in ports),
-            "MANAGEMENT": " ".join(gateways),
-        },
-    )
-    for name, process in others.items():
-        await answers(f"http://{local.addresses[f'parley-{name}:8081']}/readyz", process)
-    for address, process in gateways.items():
-        await answers(f"http://{address}/readyz", process)
-    system = System(local, gateways, others, [f"{LOOPBACK}:{sockets}" for sockets, _ in ports])
-    await answers(f"{system.url}/", web)
-    return system
-
-
-def gateway(local: Local, sockets: str, http: str) -> Process:
-    """Start a gateway at these ports."""
-    environ = {"GATEWAY_PORT": sockets, "GATEWAY_HTTP_PORT": http}
-    return local.start(local.container("gateway", "gateway"), environ=environ)
-
-
 def refusals(system: System) -> list[str]:
     """Return what NATS let nobody do."""
-    return [line for line in system.local.processes[0].program.log.read_text().splitlines() if "iolation" in line]
+    return [line for line in system.servers[0].program.log.read_text().splitlines() if "iolation" in line]
 
 
 async def test_what_helm_test_runs_succeeds(system: System) -> None:

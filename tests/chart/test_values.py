@@ -113,6 +113,9 @@ def test_all_contradictions_are_told_at_once_in_sentences() -> None:
         assert any(words in line for line in told), words
 
 
+EXTERNAL = {"nats__external__servers": ["nats://a:4222"], "nats__external__auth": False}
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -124,6 +127,12 @@ def test_all_contradictions_are_told_at_once_in_sentences() -> None:
         ({"presence__autoscaling__kind": "hpa", "presence__autoscaling__max": 17}, "16 partitions"),
         ({"ingress__enabled": True, "ingress__host": "a", "ingress__socketsHost": "a"}, "must differ"),
         ({"ingress__tls__enabled": True, "ingress__tls__secretName": "x"}, "ingress.enabled off"),
+        ({"nats__tls__enabled": True}, "nats.tls.enabled needs a certificate"),
+        ({"postgresql__tls__issuer": "a"}, "postgresql.tls.issuer is set"),
+        ({"nats__tls": {"enabled": True, "existingSecret": "a", "issuer": "b"}}, "existingSecret and issuer are set"),
+        ({"nats__external__caSecret": "a"}, "is for a server of yours"),
+        ({**EXTERNAL, "nats__external__caSecret": "a"}, "begin with tls://"),
+        ({**EXTERNAL, "nats__tls": {"enabled": True, "issuer": "a"}}, "nats.tls is for the server installed here"),
         ({"coturn__enabled": True, "coturn__externalAddress": "a", "coturn__replicas": 2}, "coturn.hostNetwork"),
         ({"coturn__enabled": True, "coturn__externalAddress": "a", "coturn__relayPorts__max": 60000}, "more than 200"),
     ],

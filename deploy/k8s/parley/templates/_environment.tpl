@@ -38,7 +38,7 @@ key: {{ ternary .role ($role.key | default "password") (empty $role.existingSecr
 {{- if include "parley.natsBundled" . -}}
 {{- $name := printf "%s-nats" (include "parley.fullname" .) -}}
 {{- range until (int .Values.nats.replicas) }}
-- nats://{{ $name }}-{{ . }}.{{ $name }}:4222
+- {{ ternary "tls" "nats" $.Values.nats.tls.enabled }}://{{ $name }}-{{ . }}.{{ $name }}:4222
 {{- end }}
 {{- else }}
 {{- toYaml .Values.nats.external.servers }}
@@ -76,7 +76,15 @@ key: {{ ternary .role ($role.key | default "password") (empty $role.existingSecr
 {{- define "parley.databaseVariables" -}}
 {{- $values := .root.Values.postgresql -}}
 {{- $secret := include "parley.postgresqlSecret" . | fromYaml -}}
-{{- $sslmode := ternary "disable" $values.external.sslmode (eq (include "parley.postgresqlBundled" .root) "true") -}}
+{{- $sslmode := $values.external.sslmode -}}
+{{- if include "parley.postgresqlBundled" .root -}}
+{{- $sslmode = ternary "verify-full" "disable" $values.tls.enabled -}}
+{{- end -}}
+{{- if include "parley.authorityOf" (dict "root" .root "server" "postgresql") -}}
+{{- $sslmode = printf "%s&sslrootcert=/etc/parley-tls/postgresql/ca.crt" $sslmode -}}
+{{- else if eq $sslmode "verify-full" -}}
+{{- $sslmode = "verify-full&sslrootcert=system" -}}
+{{- end -}}
 {{ include "parley.secretVariable" (merge (dict "env" "DATABASE_PASSWORD") $secret) }}
 - name: DATABASE_URL
   value: "postgresql://{{ (get $values.roles .role).user }}:$(DATABASE_PASSWORD)@{{ include "parley.postgresqlHost" .root }}:{{ include "parley.postgresqlPort" .root }}/{{ $values.database }}?sslmode={{ $sslmode }}"
@@ -97,6 +105,10 @@ key: {{ ternary .role ($role.key | default "password") (empty $role.existingSecr
 {{ end -}}
 - name: NATS_URL
   value: {{ include "parley.natsUrl" (dict "root" .root "user" .component) | quote }}
+{{- if include "parley.authorityOf" (dict "root" .root "server" "nats") }}
+- name: NATS_CA_FILE
+  value: /etc/parley-tls/nats/ca.crt
+{{- end }}
 {{- if hasKey .root.Values.postgresql.roles .component }}
 {{ include "parley.databaseVariables" (dict "root" .root "role" .component) }}
 {{- end }}

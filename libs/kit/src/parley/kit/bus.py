@@ -7,6 +7,7 @@ knows how to tell. A reader (reader.py) yields what a stream holds in order, onc
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
@@ -142,6 +143,8 @@ class Bus:
         """Whether there is a server at the other end, as far as we know."""
         self.reconnects = 0
         """How often the connection was made anew; what was subscribed before may have missed something."""
+        self.trouble = ""
+        """What the connection last failed with, such as a certificate that nobody here trusts."""
         self._sizes = sizes
         self._flights: dict[str, _Flight] = {}
         self._refusals = _Refusals()
@@ -328,8 +331,12 @@ class Bus:
 
 
 @asynccontextmanager
-async def nats_bus(url: str, name: str, *, sizes: Sizes | None = None) -> AsyncIterator[Bus]:
-    """Connect to the NATS at *url* (several, separated by commas), with streams and buckets there."""
+async def nats_bus(url: str, name: str, *, sizes: Sizes | None = None, ca_file: str = "") -> AsyncIterator[Bus]:
+    """
+    Connect to the NATS at *url* (several, separated by commas), with streams and buckets there.
+
+    Certificates of its servers must be signed by whom *ca_file* names, or without it by whom this machine trusts.
+    """
     client = Client()
     bus = Bus(client, sizes or Sizes())
     try:
@@ -342,6 +349,7 @@ async def nats_bus(url: str, name: str, *, sizes: Sizes | None = None) -> AsyncI
                 reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type] # it is slept, so a float is fine
                 ping_interval=_PING_SECONDS,
                 connect_timeout=_PING_SECONDS,
+                tls=_trust(ca_file),
                 error_cb=bus.failed,
                 disconnected_cb=bus.disconnected,
                 reconnected_cb=bus.reconnected,
@@ -349,7 +357,8 @@ async def nats_bus(url: str, name: str, *, sizes: Sizes | None = None) -> AsyncI
             await bus.open()
     except (nats.errors.Error, APIError, OSError, TimeoutError) as error:
         await _close(client, bus)
-        raise CannotStart(f"NATS with JetStream does not answer at {_place(url)} ({error or 'no answer'}).") from error
+        reason = error if str(error) else bus.trouble or "no answer"
+        raise CannotStart(f"NATS with JetStream does not answer at {_place(url)} ({reason}).") from error
     try:
         yield bus
     finally:
@@ -364,6 +373,13 @@ async def _close(client: Client, bus: Bus) -> None:
         except (nats.errors.Error, TimeoutError):
             _log.debug("closing without NATS")
     await client.close()
+
+
+def _trust(ca_file: str) -> ssl.SSLContext | None:
+    try:
+        return ssl.create_default_context(cafile=ca_file) if ca_file else None
+    except OSError as error:
+        raise CannotStart(f"NATS_CA_FILE names {ca_file!r}, which has no certificates: {error}.") from error
 
 
 def inboxes(url: str) -> str:

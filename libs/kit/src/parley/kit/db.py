@@ -1,6 +1,7 @@
 """PostgreSQL for the length of a block: a small pool that survives a restart of the server."""
 
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -48,6 +49,7 @@ async def database(
             "timeout": _CONNECT_SECONDS,
             "command_timeout": patience,  # a server that is stopped, not gone, never answers
             "server_settings": {"application_name": f"parley-{name}", "jit": "off"},
+            **_tls(make_url(url)),
         },
     )
     if recording():
@@ -155,9 +157,32 @@ def revisions(package: str) -> list[str]:
 def asyncpg_url(url: str) -> URL:
     """Return *url* with our driver, and with libpq's ``sslmode`` as the driver calls it."""
     parsed = make_url(url).set(drivername="postgresql+asyncpg")
-    if "sslmode" in parsed.query:
-        parsed = parsed.update_query_dict({"ssl": parsed.query["sslmode"]}).difference_update_query(["sslmode"])
-    return parsed
+    if "sslmode" in parsed.query and not _authority(parsed):
+        parsed = parsed.update_query_dict({"ssl": parsed.query["sslmode"]})
+    return parsed.difference_update_query(["sslmode", "sslrootcert"])
+
+
+def _authority(url: URL) -> str:
+    """
+    Return who must have signed the server's certificate, as libpq has it in ``sslrootcert``; empty if nobody looks.
+
+    It is a file, or ``system`` for whom this machine trusts.
+    """
+    looks = url.query.get("sslmode") in ("require", "verify-ca", "verify-full")
+    return str(url.query.get("sslrootcert", "")) if looks else ""
+
+
+def _tls(url: URL) -> dict[str, ssl.SSLContext]:
+    """Return what the driver is told to look at certificates with; at the name in it with ``verify-full`` alone."""
+    root = _authority(url)
+    if not root:
+        return {}
+    try:
+        context = ssl.create_default_context(cafile=None if root == "system" else root)
+    except OSError as error:
+        raise CannotStart(f"DATABASE_URL names {root!r} as sslrootcert, which has no certificates: {error}.") from error
+    context.check_hostname = url.query["sslmode"] == "verify-full"
+    return {"ssl": context}
 
 
 def _place(url: URL) -> str:

@@ -52,7 +52,9 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     mode: Annotated[Literal["development", "production"], shared("PARLEY_MODE")] = "production"
     """In `development` clients need no token; listen on loopback only then."""
     nats_url: Annotated[str, shared("NATS_URL", secret=True)] = "nats://127.0.0.1:4222"
-    """Where NATS listens; several servers of a cluster are separated by commas."""
+    """Where NATS listens; several servers of a cluster are separated by commas. `tls://` insists on TLS."""
+    nats_ca_file: Annotated[str, shared("NATS_CA_FILE")] = ""
+    """File with the authority (PEM) that signs the certificates of NATS. Empty: whom this machine trusts."""
     stream_replicas: Annotated[int, Meta(ge=1, le=5), shared("PARLEY_STREAM_REPLICAS")] = 1
     """Servers that hold each stream; 3 on a cluster, so that one may die. Used where a stream is made."""
     ingress_bytes: Annotated[int, Meta(ge=1 << 20), shared("PARLEY_INGRESS_BYTES")] = 1 << 30
@@ -86,10 +88,10 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds between two sendings of metrics."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], shared("PARLEY_LOG_LEVEL")] = "info"
     """What is logged: this and what is graver."""
-    host: str = "127.0.0.1"
-    """Address to listen on; `0.0.0.0` in a container."""
     log_private: Annotated[bool, shared("PARLEY_LOG_PRIVATE")] = False
     """Whether logs may hold what clients say and who they are: their addresses and names, and all that errors quote."""
+    host: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` in a container."""
     http_port: Port = 0
     """Port of REST and of the probes `/livez` and `/readyz`; 0 takes a free one."""
     ready_file: str = ""

@@ -66,7 +66,9 @@ async def main(settings: Settings) -> None:
     async with (
         http(probes, settings.host, settings.http_port) as http_address,
         telemetry("gateway", settings.otlp_endpoint),
-        nats_bus(settings.nats_url, name=f"gateway {name}", sizes=Sizes.of(settings)) as bus,
+        nats_bus(
+            settings.nats_url, name=f"gateway {name}", sizes=Sizes.of(settings), ca_file=settings.nats_ca_file
+        ) as bus,
         writing(bus, name) as writer,
         lease(bus, name),
         gateway(settings, bus, writer, probes) as server,

@@ -29,7 +29,7 @@ async def main(settings: Settings) -> None:
         telemetry("history", settings.otlp_endpoint),
         http(probes, settings.host, settings.http_port) as address,
         database(settings.database_url, "history", package="parley.history") as db,
-        nats_bus(settings.nats_url, name="history", sizes=Sizes.of(settings)) as bus,
+        nats_bus(settings.nats_url, name="history", sizes=Sizes.of(settings), ca_file=settings.nats_ca_file) as bus,
         Inbox(bus, settings.consumer, settings.batch) as inbox,
         recording(inbox, db) as recorder,
         telling(bus, probes, "history", f"history-{secrets.token_hex(4)}", inbox.figures),

@@ -26,7 +26,7 @@ async def main(settings: Settings) -> None:
         telemetry("presence", settings.otlp_endpoint),
         database(settings.database_url, "presence", package="parley.presence") as db,
         http(probes, settings.host, settings.http_port) as address,
-        nats_bus(settings.nats_url, name="presence", sizes=Sizes.of(settings)) as bus,
+        nats_bus(settings.nats_url, name="presence", sizes=Sizes.of(settings), ca_file=settings.nats_ca_file) as bus,
         partitions(
             bus,
             db,

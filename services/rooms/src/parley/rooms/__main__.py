@@ -39,7 +39,7 @@ async def main(settings: Settings) -> None:
     ):
         await check_schema(db, "parley.rooms")
         async with (
-            nats_bus(settings.nats_url, name="rooms", sizes=Sizes.of(settings)) as bus,
+            nats_bus(settings.nats_url, name="rooms", sizes=Sizes.of(settings), ca_file=settings.nats_ca_file) as bus,
             partitions(
                 bus,
                 db,
