@@ -190,14 +190,14 @@ class Early(Ingress):
     guess: dict[str, int]
     """Of each connection the session that its client had."""
 
-    def put(self, partitions: tuple[int, ...], command: AnyCommand, span: Any = None) -> list[Any]:
+    def put(self, partitions: tuple[int, ...], command: AnyCommand, traceparent: str | None = None) -> list[Any]:
         if isinstance(command, Moved):
             return []
         if isinstance(command, Resume):
             session = self.guess.get(command.connection, 1) + 1
             others = tuple(partition for partition in range(PARTITIONS) if partition not in partitions)
             super().put(others, Moved(app=command.app, connection=command.connection, session=session))
-        return super().put(partitions, command, span)
+        return super().put(partitions, command, traceparent)
 
 
 class Returns:

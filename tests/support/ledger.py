@@ -113,6 +113,9 @@ class Ledger:
             subject="failed",
         )
 
+    def call_of(self, command: AnyCommand) -> str | None:
+        return command.room if isinstance(command, PostToRoom) and command.room.startswith("call") else None
+
     def log_lost(self, at: Place) -> Iterator[Output]:
         for key, _ in sorted(self.lines.rows()):
             del self.lines[key]

@@ -25,6 +25,7 @@ from parley.kit.telemetry import (
     telemetry,
     trace_of,
 )
+from parley.kit.tracing import KEPT
 
 SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 REFUSED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
@@ -199,6 +200,66 @@ async def test_half_of_the_traces_are_sampled_if_half_are_asked_for(monkeypatch:
 
         assert len(receiver.spans) == len(sampled)
     assert 130 < len(sampled) < 270
+
+
+@pytest.fixture
+def nothing_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+
+
+@pytest.mark.usefixtures("nothing_sampled")
+async def test_what_fails_is_recorded_though_it_was_not_sampled() -> None:
+    """In its own trace, under the id that was handed on, and with what was said of it."""
+    with OtlpReceiver() as receiver:
+        async with telemetry("rooms", receiver.endpoint):
+            well = span("well")
+            well.end()
+            failed = messaging("send", "parley.in", attributes={"parley.room": "r"})
+            failed.set("parley.route", "chat")
+            failed.link(SAMPLED)
+            failed.fail("internal")
+            failed.end()
+            with pytest.raises(LookupError), span("raised", parent=REFUSED):
+                raise LookupError("no")
+
+    assert not well.recording
+    sent, raised = receiver.spans
+    assert str(failed.traceparent) == f"00-{sent.trace_id}-{sent.span_id}-00"
+    assert (sent.name, sent.kind, sent.failed, sent.links) == ("send parley.in", "producer", True, (TRACE,))
+    assert sent.attributes["error.type"] == "internal"
+    assert sent.attributes["parley.kept"] == "error"
+    assert (sent.attributes["parley.room"], sent.attributes["parley.route"]) == ("r", "chat")
+    assert (raised.name, raised.trace_id, raised.parent_id, raised.failed) == ("raised", TRACE, PARENT, True)
+
+
+@pytest.mark.usefixtures("nothing_sampled")
+async def test_what_was_slow_is_recorded_though_it_was_not_sampled() -> None:
+    now = time.time_ns()
+    with OtlpReceiver() as receiver:
+        async with telemetry("rooms", receiver.endpoint, slow_seconds=2):
+            span("quick", at=now).end(now + 1_900_000_000)
+            slow = span("slow", at=now)
+            slow.end(now + 2_000_000_000)
+            messaging("process", "late", at=now, since=now - 3_000_000_000).end(now)
+
+    assert slow.recording
+    assert [received.name for received in receiver.spans] == ["slow", "process late"]
+    assert {received.attributes["parley.kept"] for received in receiver.spans} == {"slow"}
+    assert receiver.spans[1].end == receiver.spans[1].start
+
+
+@pytest.mark.usefixtures("nothing_sampled")
+async def test_where_everything_fails_only_so_much_of_it_is_recorded() -> None:
+    """What makes an outage worse is of no use in it."""
+    with OtlpReceiver() as receiver:
+        async with telemetry("rooms", receiver.endpoint):
+            for _ in range(5 * int(KEPT.burst)):
+                failed = span("failed")
+                failed.fail("internal")
+                failed.end()
+
+    assert KEPT.burst <= len(receiver.spans) < 3 * KEPT.burst
 
 
 async def test_a_receiver_that_is_away_does_not_hold_the_process(start: Start) -> None:

@@ -1,11 +1,21 @@
 """What owners have for clients, written once and in the order of the log."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
+from msgspec import UNSET
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics import exposition as openmetrics
+from structlog.testing import capture_logs
 
+from parley.gateway import deliveries as deliveries_
 from parley.gateway.deliveries import PER_MESSAGE, Deliveries
+from parley.gateway.latency import Latencies
 from parley.gateway.websocket import HEADROOM
+from parley.kit import telemetry
 from parley.protocol.apps import App
 from parley.protocol.codes import ErrorCode
 from parley.protocol.dialects import Dialect
@@ -171,3 +181,121 @@ def test_a_session_does_not_hear_again_what_it_was_out_of_before_it_was_live() -
     reader(ana=ana).read(1, message(told(1, 0, Error(code=ErrorCode.ROOM_FULL, message="Full.", room="s"), "ana")))
 
     assert ana.out_of == []
+
+
+CAME = "2026-01-31T12:00:00.250Z"
+CAME_AT = 1_769_860_800.25
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Latencies:
+    """Give what measures now, an eighth of a second after the frame came."""
+    latencies = Latencies()
+    monkeypatch.setattr(deliveries_, "LATENCIES", latencies)
+    monkeypatch.setattr(deliveries_, "time", lambda: CAME_AT + 0.12)
+    return latencies
+
+
+def samples(latencies: Latencies) -> dict[str, float]:
+    (family,) = latencies.collect()
+    return {
+        sample.name.removeprefix("parley_gateway_delivery_seconds_") + sample.labels.get("le", ""): sample.value
+        for sample in family.samples
+    }
+
+
+def test_how_long_a_frame_was_on_its_way_is_measured_for_each_who_hears_it(measured: Latencies) -> None:
+    ana, bob = Client(V1), Client(V1)
+    late = replace(told(1, 0, hello(), "ana", "bob", "gone"), time=CAME)
+
+    reader(ana=ana, bob=bob).read(3, message(late))
+
+    found = samples(measured)
+    assert (found["count"], round(found["sum"], 6)) == (2, 0.24)
+    assert (found["bucket0.05"], found["bucket0.1"], found["bucket0.25"], found["bucket+Inf"]) == (0, 0, 2, 2)
+
+
+@pytest.mark.parametrize("time", [UNSET, "", "yesterday", "2026-01-31T12:00:00"])
+def test_what_does_not_say_when_it_came_is_written_and_not_measured(measured: Latencies, time: Any) -> None:
+    ana = Client(V1)
+
+    reader(ana=ana).read(3, message(replace(told(1, 0, hello(), "ana"), time=time)))
+
+    assert len(ana.frames) == 1
+    assert samples(measured) == {}
+
+
+def test_two_clocks_that_differ_make_no_time_below_none(measured: Latencies) -> None:
+    reader(ana=Client(V1)).read(3, message(replace(told(1, 0, hello(), "ana"), time="2026-01-31T12:00:00.999Z")))
+
+    assert samples(measured)["sum"] == 0
+    assert samples(measured)["bucket0.0005"] == 1
+
+
+def test_a_bucket_names_the_last_trace_in_it_as_prometheus_reads_it(measured: Latencies) -> None:
+    measured.observe("message", 0.003, 1, TRACE)
+    measured.observe("message", 0.004, 1)
+    measured.observe("signal", 99, 1)
+    registry = CollectorRegistry()
+    registry.register(measured)
+
+    (line,) = [line for line in openmetrics.generate_latest(registry).decode().splitlines() if " # " in line]
+
+    assert line.startswith('parley_gateway_delivery_seconds_bucket{le="0.005",route="message"} 2.0 # ')
+    assert '{span_id="b7ad6b7169203331",trace_id="0af7651916cd43dd8448eb211c80319c"} 0.003 ' in line
+
+
+class Tracing:
+    """Records the spans of deliveries, as one that samples or not."""
+
+    def __init__(self, *, samples: bool) -> None:
+        self.spans: list[Any] = []
+        self._samples = samples
+
+    def begin(self, name: str, kind: str, parent: str | None, *, attributes: Any, **given: Any) -> Any:
+        span = SimpleNamespace(**given, parent=parent, traceparent=parent, recording=self._samples, errors=[])
+        span.attributes = dict(telemetry.described(attributes))
+        span.fail = span.errors.append
+        span.end = lambda: None
+        self.spans.append(span)
+        return span
+
+
+@pytest.mark.parametrize("samples_", [True, False])
+def test_a_delivery_has_a_span_and_its_bucket_names_it_if_it_is_recorded(
+    measured: Latencies, monkeypatch: pytest.MonkeyPatch, samples_: bool
+) -> None:
+    tracing = Tracing(samples=samples_)
+    monkeypatch.setattr(telemetry, "_tracing", tracing)
+    event = replace(told(1, 0, hello(), "ana"), time=CAME, traceparent=TRACE, call="call 7")
+
+    reader(ana=Client(V1)).read(3, message(event))
+
+    (span,) = tracing.spans
+    assert (span.parent, span.since) == (TRACE, int(CAME_AT * 1e9))
+    assert span.links == (telemetry.call_of("call 7"),)
+    assert {name: span.attributes[f"parley.{name}"] for name in ("connection.id", "room", "call.id", "route")} == {
+        "connection.id": "ana",
+        "room": "r",
+        "call.id": "call 7",
+        "route": "message",
+    }
+    assert span.attributes["parley.since_frame_ms"] == 120
+    (family,) = measured.collect()
+    exemplars = [sample.exemplar for sample in family.samples if sample.exemplar]
+    assert len(exemplars) == (1 if samples_ else 0)
+
+
+def test_a_delivery_that_fails_marks_its_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Client):
+        def deliver(self, *_: object) -> None:
+            raise ZeroDivisionError
+
+    tracing = Tracing(samples=False)
+    monkeypatch.setattr(telemetry, "_tracing", tracing)
+
+    with capture_logs():
+        reader(ana=Broken(V1)).read(3, message(told(1, 0, hello(), "ana")))
+
+    assert [span.errors for span in tracing.spans] == [["ZeroDivisionError"]]

@@ -6,8 +6,12 @@ from time import monotonic
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from parley.gateway.ingress import Bounds, Ingress
+from parley.kit import telemetry
+from parley.kit.flow import Rate
+from parley.kit.telemetry import Unrecorded
 from parley.kit.writer import Writer
 from parley.protocol.commands import Asked, Batch
 from parley.protocol.requests import Leave
@@ -78,3 +82,45 @@ async def test_too_much_that_waits_is_trouble_at_once(ingress: Ingress, log: Log
     log.open.set()
     await ingress.drained()
     assert ingress.trouble is None
+
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+async def test_a_command_says_when_its_frame_came(ingress: Ingress, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parley.gateway.ingress.time", lambda: 1_769_860_800.2509)
+
+    ingress.put((1,), message())
+    await ingress.drained()
+
+    assert log.batches[0].events[0].time == "2026-01-31T12:00:00.250Z"
+
+
+async def test_without_tracing_a_clients_trace_goes_on_unchanged(ingress: Ingress, log: Log) -> None:
+    ingress.put((1,), message(), TRACE)
+    ingress.put((1,), message())
+    await ingress.drained()
+
+    assert [event.traceparent for batch in log.batches for event in batch.events] == [TRACE, UNSET]
+
+
+async def test_clients_may_have_only_so_much_recorded(
+    ingress: Ingress, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may say that its trace is sampled; what that costs the collector is not theirs to decide."""
+
+    class Tracing:
+        def begin(self, name: str, kind: str, parent: str | None, **_: object) -> Unrecorded:
+            return Unrecorded(parent)
+
+    monkeypatch.setattr(telemetry, "_tracing", Tracing())
+    monkeypatch.setattr("parley.gateway.ingress.TRACED", Rate(per_second=0, burst=2))
+    ingress = Ingress(ingress._writer, Bounds())
+
+    for _ in range(4):
+        ingress.put((1,), message(), TRACE)
+    ingress.put((1,), message())
+    await ingress.drained()
+
+    found = [event.traceparent for batch in log.batches for event in batch.events]
+    assert found == [TRACE, TRACE, TRACE[:-2] + "00", TRACE[:-2] + "00", UNSET]

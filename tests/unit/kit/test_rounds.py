@@ -87,32 +87,74 @@ def test_the_trace_of_an_event_goes_on_in_all_that_it_causes() -> None:
     assert {msgspec.json.decode(one)["traceparent"] for one in caused} == {trace}
 
 
+def test_when_the_frame_came_goes_on_to_deliveries_and_other_partitions() -> None:
+    """And stays what it was, however often it is handed on."""
+    came = "2026-01-31T12:00:00.123Z"
+    event: CloudEvent[AnyCommand] = CloudEvent(id="1", source="/test", type="t", time=came, data=post("a", "ana", "5"))
+    (round_,) = rules().rounds([Entry(1, 7000, "s", msgspec.json.encode(Batch("g", 1, [event])))])
+
+    caused = [*round_.deliveries["left"], round_.forwards[0].event]
+
+    assert {msgspec.json.decode(one)["time"] for one in caused} == {came}
+    assert msgspec.json.decode(round_.facts[0].payload)["time"] == "1970-01-01T00:00:07.000Z"
+
+
 class Recorder:
     """Records spans; each is the child of the one that came in."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, recording: bool = True) -> None:
         self.begun: list[Any] = []
+        self._recording = recording
 
-    def begin(self, name: str, kind: str, parent: str | None, **_: object) -> Any:
-        self.begun.append(SimpleNamespace(name=name, parent=parent, attributes={}, traceparent=f"00-child-of-{parent}"))
-        self.begun[-1].set = self.begun[-1].attributes.__setitem__
-        return self.begun[-1]
+    def begin(self, name: str, kind: str, parent: str | None, *, attributes: Any, **_: object) -> Any:
+        span = SimpleNamespace(name=name, parent=parent, traceparent=f"00-child-of-{parent}", links=[], error=None)
+        span.recording = self._recording
+        span.attributes = dict(telemetry.described(attributes))
+        span.set = span.attributes.__setitem__
+        span.link = span.links.append
+        span.fail = lambda error: setattr(span, "error", error)
+        self.begun.append(span)
+        return span
+
+
+def traced(*commands: AnyCommand) -> Round:
+    events = [CloudEvent(id="1", source="/test", type="t", traceparent="in", data=command) for command in commands]
+    with capture_logs():
+        (round_,) = rules().rounds([Entry(1, 1, "s", msgspec.json.encode(Batch("g", 1, events)))])
+    return round_
 
 
 def test_each_event_has_a_span_that_ends_once_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr(telemetry, "_tracing", recorder)
-    commands: list[AnyCommand] = [post("a", "ana", "1"), post("a", "ana", ledger.RAISES)]
-    events = [CloudEvent(id="1", source="/test", type="t", traceparent="in", data=command) for command in commands]
 
-    with capture_logs():
-        (round_,) = rules().rounds([Entry(1, 1, "s", msgspec.json.encode(Batch("g", 1, events)))])
+    round_ = traced(post("a", "ana", "1"), post("a", "ana", ledger.RAISES))
 
     assert round_.spans == recorder.begun
     assert [span.parent for span in recorder.begun] == ["in", "in"]
-    assert [span.attributes.get("error.type") for span in recorder.begun] == [None, "LookupError"]
+    assert [span.error for span in recorder.begun] == [None, "LookupError"]
+    assert {span.attributes["parley.room"] for span in recorder.begun} == {"a"}
     assert said([round_])[0]["traceparent"] == "00-child-of-in"
     assert msgspec.json.decode(round_.facts[0].payload)["traceparent"] == "00-child-of-in"
+
+
+def test_what_belongs_to_a_call_names_it_and_links_to_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(telemetry, "_tracing", recorder)
+
+    round_ = traced(post("call 7", "ana", "1"), post("a", "ana", "1"))
+
+    assert [span.attributes.get("parley.call.id") for span in recorder.begun] == ["call 7", None]
+    assert [span.links for span in recorder.begun] == [[telemetry.call_of("call 7")], []]
+    assert [told.get("call") for told in said([round_])] == ["call 7", None]
+
+
+def test_nobody_looks_for_the_call_of_what_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "_tracing", Recorder(recording=False))
+
+    round_ = traced(post("call 7", "ana", "1"))
+
+    assert [told.get("call") for told in said([round_])] == [None]
 
 
 def test_a_batch_that_was_stored_twice_counts_once() -> None:

@@ -202,3 +202,22 @@ def test_an_answer_that_starts_two_calls_gives_them_two_names(partition):
 
     assert announced(outputs) == ["call.started"] * 2
     assert len({fact.data.call_id for fact in facts(outputs)}) == 2
+
+
+def test_a_trace_is_told_which_call_a_command_belongs_to(partition):
+    """By its room, by the two who negotiate, or by whom it is for, whose home has heard of the call."""
+    started = facts(negotiated(partition, "ana", "bob"))[0].data.call_id
+    partition.take(c.Calling(app="a", connection=id_of("bob"), call=started, lasting=True))
+
+    def call_of(asked, name="ana"):
+        return partition.rooms.call_of(c.Asked(app="a", connection=id_of(name), request=asked))
+
+    assert call_of(Send(room="r", data=raw("1"))) == started
+    assert call_of(Signal(to=id_of("bob"), data=raw("1"))) == started
+    assert partition.rooms.call_of(c.Negotiated(app="a", pair=(id_of("ana"), id_of("bob")), time=1)) == started
+    assert partition.rooms.call_of(c.Closed(app="a", connection=id_of("ana"), reason="left", code=1000)) == started
+    assert call_of(Send(room="other", data=raw("1"))) is None
+    assert call_of(Signal(to=id_of("cid"), data=raw("1"))) is None
+    assert partition.rooms.call_of(c.Tick(app="")) is None
+    partition.take(c.Calling(app="a", connection=id_of("bob"), call=started, lasting=False))
+    assert call_of(Signal(to=id_of("bob"), data=raw("1"))) is None

@@ -9,6 +9,7 @@ The question is in the log as all else is, so it is answered at its place among 
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -17,9 +18,11 @@ import msgspec
 from msgspec import UNSET
 from nats.aio.msg import Msg
 
+from parley.kit.about import about
 from parley.kit.bus import Bus, TooLargeError
 from parley.kit.telemetry import span
 from parley.kit.writer import Writer, writing
+from parley.protocol.clock import rfc3339
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import AnyCommand, type_of
 from parley.protocol.envelope import CloudEvent
@@ -65,11 +68,12 @@ class Ask:
 
     def _write(self, partition: int, command: AnyCommand, token: str) -> None:
         kind = type_of(command)
-        with span(f"ask {kind}", kind="producer") as current:
+        with span(f"ask {kind}", kind="producer", attributes=about(command)) as current:
             event = CloudEvent(
                 id=token,
                 source=f"parley/{self._writer.name}",
                 type=kind,
+                time=rfc3339(int(time.time() * 1000)),
                 traceparent=current.traceparent or UNSET,
                 data=command,
             )

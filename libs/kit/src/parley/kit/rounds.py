@@ -8,14 +8,16 @@ a repetition and what for a failure.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
 import msgspec
 import structlog
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from parley.kit import metrics, telemetry
+from parley.kit.about import CALL, about
 from parley.kit.bus import Message
 from parley.kit.ownership import Marks
 from parley.kit.reader import Entry
@@ -126,6 +128,19 @@ class Round:
             parts = left
 
 
+class _Cause(Struct, frozen=True, gc=False):
+    """What everything that follows from an event carries on from it."""
+
+    time: str | UnsetType = UNSET
+    """When the frame came that all began with, by its gateway's clock."""
+    traceparent: str | UnsetType = UNSET
+    written: bytes = b""
+    """All of it, as members of a delivery's envelope."""
+
+
+_NO_CAUSE: Final = _Cause()
+
+
 class _Said:
     """What one event brought about, complete or not at all."""
 
@@ -200,7 +215,7 @@ class Rules:
         at = Place(self.partition, 0, self.partition, self.time, "")
         self._told = self._forwarded = 0
         try:
-            self._add(self._encoded(self.state.log_lost(at), at, None), said)
+            self._add(self._encoded(self.state.log_lost(at), at, _NO_CAUSE), said)
         except Exception:  # noqa: BLE001 - as with an event: the partition goes on
             self._undo()
             _log.exception("what the lost log left behind could not be closed", partition=self.partition)
@@ -237,65 +252,76 @@ class Rules:
         )
 
     def _event(self, event: CloudEvent[AnyCommand], at: Place, said: Round) -> None:
+        call = None
         traceparent = event.traceparent or None
+        span: telemetry.Span | None = None
         if telemetry.recording():
-            span = telemetry.messaging("process", "parley.in.{partition}.{class}", parent=traceparent)
-            span.set("parley.command", event.type)
+            span = telemetry.messaging(
+                "process", "parley.in.{partition}.{class}", parent=traceparent, attributes=partial(about, event.data)
+            )
             said.spans.append(span)
             traceparent = span.traceparent
+            if span.recording:
+                call = self.state.call_of(event.data)
+        cause = _cause(event.time, traceparent, call)
         told, forwarded = self._told, self._forwarded
         try:
-            mine = self._encoded(self.state.reduce(event, at), at, traceparent)
+            mine = self._encoded(self.state.reduce(event, at), at, cause)
         except Exception as error:  # noqa: BLE001 - whatever it is, one frame must not stop a partition
             self._undo()
             self._told, self._forwarded = told, forwarded
-            if telemetry.recording():
-                said.spans[-1].set("error.type", type(error).__name__)
+            if span is not None:
+                span.fail(type(error).__name__)
             _FAILED.inc()
             _log.exception("an event failed; it has changed nothing", **_about(event, at, traceparent))
             try:
-                mine = self._encoded(self.state.failed(event, at, error), at, traceparent)
+                mine = self._encoded(self.state.failed(event, at, error), at, cause)
             except Exception:  # noqa: BLE001 - as above
                 self._undo()
                 self._told, self._forwarded = told, forwarded
                 _log.exception("nobody could be told", **_about(event, at, traceparent))
                 return
+        if span is not None and span.recording and (call := call or self.state.call_of(event.data)):
+            span.set(CALL, call)
+            span.link(telemetry.call_of(call))
         self._keep()
         self._add(mine, said)
 
-    def _encoded(self, outputs: Iterable[Output], at: Place, traceparent: str | None) -> _Said:
+    def _encoded(self, outputs: Iterable[Output], at: Place, cause: _Cause) -> _Said:
         """Put *outputs* into the words that will be published, so that what can't be said fails here."""
         said = _Said()
-        self._encode(outputs, at, traceparent, {}, said)
+        self._encode(outputs, at, cause, {}, said)
         return said
 
-    def _encode(
-        self, outputs: Iterable[Output], at: Place, traceparent: str | None, counts: dict[str, int], said: _Said
-    ) -> None:
+    def _encode(self, outputs: Iterable[Output], at: Place, cause: _Cause, counts: dict[str, int], said: _Said) -> None:
         stem = f"{self._prefix}.{at.sequence}.{at.index}"
         for output in outputs:
             if isinstance(output, Deliver):
-                self._deliver(output, at, stem, counts, traceparent, said)
+                self._deliver(output, at, stem, counts, cause, said)
             elif isinstance(output, Fact):
-                said.facts.append(self._fact(output, at, _id(stem, KINDS[type(output.data)], counts), traceparent))
+                said.facts.append(self._fact(output, at, _id(stem, KINDS[type(output.data)], counts), cause))
             elif isinstance(output, Forward):
-                said.forwards.append(self._forward(output, at, stem, counts, traceparent))
+                said.forwards.append(self._forward(output, at, stem, counts, cause))
             elif isinstance(output, Apart):
-                self._apart(output, at, traceparent, counts, said)
+                self._apart(output, at, cause, counts, said)
             else:
                 said.replies.append(_reply(output))
 
-    def _apart(self, part: Apart, at: Place, traceparent: str | None, counts: dict[str, int], said: _Said) -> None:
+    def _apart(self, part: Apart, at: Place, cause: _Cause, counts: dict[str, int], said: _Said) -> None:
         marks = [table.mark() for table in self._tables]
         told, forwarded, counted = self._told, self._forwarded, counts.copy()
         mine = _Said()
         try:
-            self._encode(part.outputs, at, traceparent, counted, mine)
+            self._encode(part.outputs, at, cause, counted, mine)
         except Exception:  # noqa: BLE001 - as with an event
             for table, mark in zip(self._tables, marks, strict=True):
                 table.undo(mark)
             self._told, self._forwarded = told, forwarded
-            _log.exception("a part of an event failed; it has changed nothing", place=repr(at))
+            _log.exception(
+                "a part of an event failed; it has changed nothing",
+                sequence=at.sequence,
+                **_of(cause.traceparent or None),
+            )
             return
         counts.update(counted)
         said.facts += mine.facts
@@ -310,7 +336,7 @@ class Rules:
         at: Place,
         stem: str,
         counts: dict[str, int],
-        traceparent: str | None,
+        cause: _Cause,
         said: _Said,
     ) -> None:
         kind = str(output.say.__struct_config__.tag)
@@ -319,14 +345,14 @@ class Rules:
             _id(stem, kind, counts).encode(),
             self._source.encode(),
             kind.encode(),
-            b',"traceparent":%b' % _ENCODER.encode(traceparent) if traceparent else b"",
+            cause.written,
             _ENCODER.encode(Told(at.sequence, self._told, output.to, output.say)),
         )
         if len(encoded) > self._limit and len(output.to) > 1:  # half of the receivers at a time
             receivers = tuple(sorted(output.to))  # rows come in another order after a takeover; halves must not
             half = len(receivers) // 2
             for to in (receivers[:half], receivers[half:]):
-                self._deliver(Deliver(output.gateway, to, output.say), at, stem, counts, traceparent, said)
+                self._deliver(Deliver(output.gateway, to, output.say), at, stem, counts, cause, said)
             return
         if output.gateway not in self._gateways:
             self._gateways.add(subjects.token(output.gateway))
@@ -334,7 +360,7 @@ class Rules:
         said.receivers.append(output.to)
         self._told += 1
 
-    def _fact(self, output: Fact, at: Place, id_: str, traceparent: str | None) -> Message:
+    def _fact(self, output: Fact, at: Place, id_: str, cause: _Cause) -> Message:
         kind = KINDS[type(output.data)]
         event: CloudEvent[Any] = CloudEvent(
             id=id_,
@@ -344,25 +370,24 @@ class Rules:
             time=rfc3339(at.time),
             partitionkey=output.subject,
             sequence=UNSET if output.sequence is None else str(output.sequence),
-            traceparent=traceparent or UNSET,
+            traceparent=cause.traceparent,
             data=output.data,
         )
         return Message(
             subjects.event(output.data.app, kind), self._fitting(_ENCODER.encode(event)), id_, output.subject
         )
 
-    def _forward(
-        self, output: Forward, at: Place, stem: str, counts: dict[str, int], traceparent: str | None
-    ) -> Command:
+    def _forward(self, output: Forward, at: Place, stem: str, counts: dict[str, int], cause: _Cause) -> Command:
         kind = type_of(output.command)
         self._forwarded += 1
         event = CloudEvent(
             id=_id(stem, kind, counts),
             source=self._source,
             type=kind,
+            time=cause.time,
             partitionkey=str(self.partition),
             sequence=str(at.sequence * PER_ENTRY + self._forwarded),
-            traceparent=traceparent or UNSET,
+            traceparent=cause.traceparent,
             data=output.command,
         )
         return Command(output.partition, class_of(output.command), self._fitting(_ENCODER.encode(event)))
@@ -387,6 +412,17 @@ class Rules:
     def _undo(self) -> None:
         for table in self._tables:
             table.undo()
+
+
+def _cause(time: str | UnsetType, traceparent: str | None, call: str | None) -> _Cause:
+    if time is UNSET and traceparent is None:
+        return _NO_CAUSE
+    written = b"" if time is UNSET else b',"time":' + _ENCODER.encode(time)
+    if traceparent is not None:
+        written += b',"traceparent":' + _ENCODER.encode(traceparent)
+    if call is not None:
+        written += b',"call":' + _ENCODER.encode(call)
+    return _Cause(time, traceparent or UNSET, written)
 
 
 def _cut(told: list[bytes], limit: int) -> Iterator[list[bytes]]:
@@ -430,8 +466,6 @@ def _legible(entry: Entry) -> Batch | None:
     return Batch(loose.gateway, loose.number, events)
 
 
-def _milliseconds(stream: str) -> int:
-    return int(datetime.fromisoformat(stream).timestamp() * 1000)
 def _about(event: CloudEvent[AnyCommand], at: Place, traceparent: str | None) -> dict[str, object]:
     """Return whom and what an event is about, for the log."""
     command = event.data
@@ -449,3 +483,5 @@ def _of(traceparent: str | None) -> dict[str, str]:
     return {"trace_id": traceparent.split("-")[1]} if traceparent else {}
 
 
+def _milliseconds(stream: str) -> int:
+    return int(datetime.fromisoformat(stream).timestamp() * 1000)

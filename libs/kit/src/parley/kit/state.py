@@ -67,6 +67,9 @@ class State(Protocol):
         Called once, before the first event of the new log; *at* has sequence 0 and the time when the new log began.
         """
 
+    def call_of(self, command: AnyCommand) -> str | None:
+        """Return the id of the call that a command belongs to, as far as is known: for traces, nothing else."""
+
     def gateways(self) -> Iterable[tuple[str, bool]]:
         """
         Every gateway that holds live connections of this state, and whether it counts as lost here.

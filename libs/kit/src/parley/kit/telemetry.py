@@ -7,15 +7,18 @@ Traces: spans around the work, carried from process to process as a W3C ``tracep
 Without an endpoint nothing of OpenTelemetry is imported and a span costs next to nothing; a ``traceparent`` that
 came in goes out unchanged, so a trace is not cut by the one process that does not record. With one, the SDK's
 own variables hold (``OTEL_TRACES_SAMPLER``, ``OTEL_BSP_SCHEDULE_DELAY``, ``OTEL_RESOURCE_ATTRIBUTES`` ...).
+
+A span that was not sampled is recorded after all when it ends in an error or was slow: that one, not its whole trace.
 """
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from hashlib import sha256
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Final, Literal, Protocol, Self
 
 from parley.protocol.envelope import traceparent as accepted
 
@@ -23,6 +26,7 @@ __all__ = [
     "accepted",
     "call_of",
     "current_trace_id",
+    "described",
     "messaging",
     "recording",
     "span",
@@ -34,6 +38,17 @@ __all__ = [
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 Value = str | bool | int | float
 Attributes = Mapping[str, Value]
+Described = Attributes | Callable[[], Attributes] | None
+"""The attributes of a span, or what gives them if it is recorded: of most frames it is not."""
+
+
+Operation = Literal["send", "receive", "process"]
+
+SLOW_SECONDS: Final = 1.0
+"""From when on work is slow, unless a setting says otherwise."""
+
+NOT_SAMPLED: Final = frozenset("02468ace")
+"""How a `traceparent` ends whose flags do not say `sampled`."""
 
 _FLUSH_SECONDS = 5.0
 
@@ -44,13 +59,19 @@ class Span(Protocol):
     traceparent: str | None
     """What the envelope of everything that follows from this work carries."""
     recording: bool
-    """Whether anybody will see it: attributes that cost something to make are not worth it otherwise."""
+    """Whether anybody will see it, as far as is known: what costs something to find out is not worth it otherwise."""
 
     def set(self, key: str, value: Value) -> None:
         """Add an attribute."""
 
     def rename(self, name: str) -> None:
         """Call it *name*, once it is known what it was."""
+
+    def link(self, traceparent: str) -> None:
+        """Link it to another trace."""
+
+    def fail(self, error: str) -> None:
+        """Mark it: it ended in an *error*, in a word for programs, though nothing was raised."""
 
     def end(self, at: int | None = None) -> None:
         """End a span that is not used as a block, now or *at* nanoseconds since the epoch."""
@@ -72,11 +93,12 @@ class Tracing(Protocol):
         parent: str | None,
         *,
         links: Iterable[str],
-        attributes: Attributes | None,
+        attributes: Described,
         at: int | None,
+        since: int | None = None,
         own: str | None = None,
     ) -> Span:
-        """Begin a span, now or *at* nanoseconds since the epoch; *own* is what its `traceparent` is to name."""
+        """Begin a span; see `span`, `messaging` and `span_of_call`, whose `traceparent` is its *own*."""
 
     def current_trace_id(self) -> str | None:
         """Return the trace of the span whose block this is."""
@@ -98,6 +120,12 @@ class Unrecorded:
         """Forget it."""
 
     def rename(self, name: str) -> None:
+        """Forget it."""
+
+    def link(self, traceparent: str) -> None:
+        """Forget it."""
+
+    def fail(self, error: str) -> None:
         """Forget it."""
 
     def end(self, at: int | None = None) -> None:
@@ -122,7 +150,7 @@ def span(
     kind: Kind = "internal",
     parent: str | None = None,
     links: Iterable[str] = (),
-    attributes: Attributes | None = None,
+    attributes: Described = None,
     at: int | None = None,
 ) -> Span:
     """
@@ -137,31 +165,56 @@ def span(
 
 
 def messaging(
-    operation: Literal["send", "receive", "process"],
+    operation: Operation,
     destination: str,
     *,
     parent: str | None = None,
     links: Iterable[str] = (),
     count: int = 1,
+    attributes: Described = None,
     at: int | None = None,
+    since: int | None = None,
 ) -> Span:
     """
     Begin a span for messages on the bus, named as OpenTelemetry's messaging conventions say.
 
     *destination* is the template of the subject, such as ``parley.in.{partition}.{class}``: names of spans are few.
+    It is slow if it ends too long after *since*, in nanoseconds since the epoch, when that is not its own beginning.
     """
     if _tracing is None:
         return _NOTHING if parent is None else Unrecorded(parent)
-    attributes: dict[str, Value] = {
+    name, kind, given = _NAMED.get((operation, destination)) or _named(operation, destination)
+    if attributes is not None or count > 1:
+        given = partial(_merged, given, attributes, count)
+    return _tracing.begin(name, kind, parent, links=links, attributes=given, at=at, since=since)
+
+
+_NAMED: Final[dict[tuple[Operation, str], tuple[str, Kind, Described]]] = {}
+"""What is the same of all spans of an operation: frames come by the ten thousand."""
+
+
+def _named(operation: Operation, destination: str) -> tuple[str, Kind, Described]:
+    attributes: Attributes = {
         "messaging.system": "nats",
         "messaging.operation.name": operation,
         "messaging.operation.type": operation,
         "messaging.destination.name": destination,
     }
-    if count > 1:
-        attributes["messaging.batch.message_count"] = count
     kind: Kind = "producer" if operation == "send" else "consumer"
-    return _tracing.begin(f"{operation} {destination}", kind, parent, links=links, attributes=attributes, at=at)
+    named = _NAMED[operation, destination] = f"{operation} {destination}", kind, attributes
+    return named
+
+
+def _merged(given: Described, attributes: Described, count: int) -> Attributes:
+    batch = {"messaging.batch.message_count": count} if count > 1 else {}
+    return {**described(given), **described(attributes), **batch}
+
+
+def described(attributes: Described) -> Attributes:
+    """Return what is said of a span."""
+    if attributes is None:
+        return {}
+    return attributes() if callable(attributes) else attributes
 
 
 def trace_of(call: str) -> str:
@@ -201,15 +254,19 @@ def current_trace_id() -> str | None:
 
 
 @asynccontextmanager
-async def telemetry(service: str, endpoint: str) -> AsyncIterator[None]:
-    """Record the spans of *service* and send them to the OTLP receiver at *endpoint*, if there is one."""
+async def telemetry(service: str, endpoint: str, slow_seconds: float = SLOW_SECONDS) -> AsyncIterator[None]:
+    """
+    Record the spans of *service* and send them to the OTLP receiver at *endpoint*, if there is one.
+
+    What took longer than *slow_seconds* is recorded even where it was not sampled.
+    """
     global _tracing  # noqa: PLW0603 - one process, one receiver; passing it to every function would be the cost
     if not endpoint:
         yield
         return
     from parley.kit.tracing import Otlp  # noqa: PLC0415 - the SDK takes a tenth of a second to import
 
-    tracing = Otlp(service, endpoint)
+    tracing = Otlp(service, endpoint, slow_seconds)
     _tracing = tracing
     try:
         yield

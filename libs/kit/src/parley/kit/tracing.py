@@ -1,9 +1,12 @@
 """Spans that are recorded: the OpenTelemetry SDK behind ``telemetry.py``, imported only where traces are wanted."""
 
+import time
 from collections.abc import Iterable
+from random import randbytes
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
+from msgspec import Struct
 from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -11,7 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision, ParentBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, ParentBased, Sampler, TraceIdRatioBased
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
     Link,
@@ -24,7 +27,8 @@ from opentelemetry.trace import (
 )
 
 from parley.kit import resource
-from parley.kit.telemetry import Attributes, Kind, Span, Unrecorded, Value
+from parley.kit.flow import Flow, Rate
+from parley.kit.telemetry import NOT_SAMPLED, Described, Kind, Span, Value, described
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -37,6 +41,11 @@ _KINDS: dict[Kind, SpanKind] = {
     "consumer": SpanKind.CONSUMER,
 }
 _PARTS = 4
+
+Reason = Literal["error", "slow"]
+
+KEPT: Final = Rate(per_second=100, burst=200)
+"""How many spans are recorded for being slow or wrong alone: when all is, the recording must not make it worse."""
 _NO_CONTEXT = Context()
 
 
@@ -45,18 +54,25 @@ class Otlp:
     The spans of one process, on their way to an OTLP receiver.
 
     The SDK takes its time also for a span that the sampler refuses. So the sampler is asked first, and what it
-    refuses is never made: with few calls sampled, the others cost hardly more than without tracing.
+    refuses is never made, unless it ends badly: with few calls sampled, the others cost hardly more than without
+    tracing.
     """
 
-    def __init__(self, service: str, endpoint: str) -> None:
+    def __init__(self, service: str, endpoint: str, slow_seconds: float) -> None:
+        self.slow: Final = int(slow_seconds * 1e9)
+        """In nanoseconds."""
         self._ids = _Ids()
-        self._provider = TracerProvider(
-            resource=Resource.create(resource.attributes(service)), shutdown_on_exit=False, id_generator=self._ids
-        )
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        about = Resource.create(resource.attributes(service))
+        exporter = BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces"))
+        self._provider = TracerProvider(resource=about, shutdown_on_exit=False, id_generator=self._ids)
+        self._provider.add_span_processor(exporter)
         self._tracer = self._provider.get_tracer("parley")
+        keeper = TracerProvider(ALWAYS_ON, about, shutdown_on_exit=False, id_generator=self._ids)
+        keeper.add_span_processor(exporter)
+        self._keeper = keeper.get_tracer("parley")
+        self._kept = Flow(KEPT, time.monotonic())
         self._follows_parent = isinstance(self._provider.sampler, ParentBased)
+        self._bound = _bound(self._provider.sampler)
 
     def begin(
         self,
@@ -65,55 +81,64 @@ class Otlp:
         parent: str | None,
         *,
         links: Iterable[str],
-        attributes: Attributes | None,
+        attributes: Described,
         at: int | None,
+        since: int | None = None,
         own: str | None = None,
     ) -> Span:
-        """Begin a span, now or *at* nanoseconds since the epoch; *own* is what its `traceparent` is to name."""
-        if own is not None:
-            return self._root(name, kind, own, links, attributes, at)
-        if parent is not None and self._follows_parent and parent.endswith("-00"):
-            return Unsampled(parent)
+        """Begin a span; see `telemetry.span`, `telemetry.messaging` and `telemetry.span_of_call`."""
+        began = time.time_ns() if at is None else at
+        if parent is not None and self._follows_parent and parent[-1] in NOT_SAMPLED:
+            return Unsampled(self, parent, name, kind, attributes, links, began, began if since is None else since)
         remote = _context_of(parent) if parent is not None else None
         above = remote or trace.get_current_span().get_span_context()
-        if not above.is_valid:
-            trace_id = self._ids.generate_trace_id()
-            if self._provider.sampler.should_sample(None, trace_id, name).decision is Decision.DROP:
-                return Unsampled(f"00-{trace_id:032x}-{self._ids.generate_span_id():016x}-00")
-            self._ids.prepared = trace_id
-        elif self._follows_parent and not above.trace_flags.sampled:
-            return Unsampled(_traceparent_of(above))
+        begun = Unsampled(self, "", name, kind, attributes, links, began, began if since is None else since)
+        if own is not None or not above.is_valid:
+            begun.traceparent = own = own or _fresh()
+            if self._samples(own, name):
+                return self._recorded(self._tracer, begun, own=own)
+            begun.traceparent = f"{own[:-2]}00"
+            begun.own = True
+        elif above.trace_flags.sampled or not self._follows_parent:
+            return self._recorded(self._tracer, begun, above)
+        else:
+            begun.traceparent = _traceparent_of(above)
+        return begun
+
+    def keep(self, span: "Unsampled", reason: Reason) -> "Recorded | None":
+        """Begin a span that was not sampled after all; None if too many were lately."""
+        if not self._kept.take(time.monotonic()):
+            return None
+        if span.own:
+            kept = self._recorded(self._keeper, span, own=span.traceparent)
+        else:
+            kept = self._recorded(self._keeper, span, _context_of(span.traceparent or ""))
+        kept.set("parley.kept", reason)
+        return kept
+
+    def _samples(self, own: str, name: str) -> bool:
+        """Whether a trace that begins here is recorded."""
+        if self._bound is not None:
+            return own[19:35] < self._bound  # both have all their digits
+        return self._provider.sampler.should_sample(None, int(own[3:35], 16), name).decision is not Decision.DROP
+
+    def _recorded(
+        self, tracer: trace.Tracer, begun: "Unsampled", above: SpanContext | None = None, own: str | None = None
+    ) -> "Recorded":
+        around = _NO_CONTEXT if above is None else trace.set_span_in_context(NonRecordingSpan(above), _NO_CONTEXT)
+        if own is not None:
+            self._ids.prepared, self._ids.prepared_span = int(own[3:35], 16), int(own[36:52], 16)
         return Recorded(
-            self._tracer.start_span(
-                name,
-                context=trace.set_span_in_context(NonRecordingSpan(remote), _NO_CONTEXT) if remote else None,
-                kind=_KINDS[kind],
-                attributes=attributes,
-                links=[Link(linked) for link in links if (linked := _context_of(link))],
-                start_time=at,
+            tracer.start_span(
+                begun.name,
+                context=around,
+                kind=_KINDS[begun.kind],
+                attributes=described(begun.attributes),
+                links=[Link(linked) for link in begun.links if (linked := _context_of(link))],
+                start_time=begun.began,
                 record_exception=False,
                 set_status_on_exception=False,
             ),
-        )
-
-    def _root(
-        self, name: str, kind: Kind, own: str, links: Iterable[str], attributes: Attributes | None, at: int | None
-    ) -> Span:
-        """Begin a trace whose ids are given."""
-        here = _context_of(own)
-        assert here is not None  # we have made it
-        if self._provider.sampler.should_sample(None, here.trace_id, name).decision is Decision.DROP:
-            return Unsampled(own[:-2] + "00")
-        self._ids.prepared, self._ids.prepared_span = here.trace_id, here.span_id
-        return Recorded(
-            self._tracer.start_span(
-                name,
-                context=_NO_CONTEXT,
-                kind=_KINDS[kind],
-                attributes=attributes,
-                links=[Link(linked) for link in links if (linked := _context_of(link))],
-                start_time=at,
-            )
         )
 
     def current_trace_id(self) -> str | None:
@@ -126,20 +151,75 @@ class Otlp:
         self._provider.shutdown()
 
 
-class Unsampled(Unrecorded):
-    """A span that the sampler refused: what happens in its block is not recorded either."""
+class Unsampled(Struct, gc=False):
+    """A span that the sampler refused: it is made after all if it fails or takes too long.
 
-    __slots__ = ("_token",)
+    There is one for nearly every frame, so it is of the kind that is made fastest and does not ask the garbage
+    collector for anything. Nothing of what it holds knows it.
+    """
+
+    tracing: Otlp
+    traceparent: str | None
+    name: str
+    kind: Kind
+    attributes: Described
+    links: Iterable[str]
+    began: int
+    """Nanoseconds since the epoch."""
+    since: int
+    """When the work began that may be slow, which may be before."""
+    own: bool = False
+    """Whether `traceparent` names this span, and not the one above it."""
+    recording: bool = False
+    """Until it is made after all."""
+    error: str | Exception | None = None
+    token: "Token[Context] | None" = None
+    """While its block is entered."""
+
+    def set(self, key: str, value: Value) -> None:
+        """Keep it for the case."""
+        self.attributes = {**described(self.attributes), key: value}
+
+    def rename(self, name: str) -> None:
+        """Call it *name*, once it is known what it was."""
+        self.name = name
+
+    def link(self, traceparent: str) -> None:
+        """Keep it for the case."""
+        self.links = [*self.links, traceparent]
+
+    def fail(self, error: str) -> None:
+        """Have it recorded."""
+        self.error = error
+
+    def end(self, at: int | None = None) -> None:
+        """End it; it is recorded now if there is a reason."""
+        error = self.error
+        if error is None and (time.time_ns() if at is None else at) - self.since < self.tracing.slow:
+            return
+        kept = self.tracing.keep(self, "slow" if error is None else "error")
+        if kept is None:
+            return
+        self.recording = True
+        if isinstance(error, Exception):
+            kept.raised(error)
+        elif error is not None:
+            kept.fail(error)
+        kept.end(at)
 
     def __enter__(self) -> Self:
         here = _context_of(self.traceparent or "") or INVALID_SPAN_CONTEXT
-        self._token = context.attach(trace.set_span_in_context(NonRecordingSpan(here)))
+        self.token = context.attach(trace.set_span_in_context(NonRecordingSpan(here)))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None, /
     ) -> None:
-        context.detach(self._token)
+        if self.token is not None:
+            context.detach(self.token)
+        if isinstance(error, Exception):
+            self.error = error
+        self.end()
 
 
 class Recorded:
@@ -161,6 +241,21 @@ class Recorded:
         """Call it *name*, once it is known what it was."""
         self._span.update_name(name)
 
+    def link(self, traceparent: str) -> None:
+        """Link it to another trace."""
+        if linked := _context_of(traceparent):
+            self._span.add_link(linked)
+
+    def fail(self, error: str) -> None:
+        """Mark it: it ended in an *error*."""
+        self._span.set_attribute("error.type", error)
+        self._span.set_status(Status(StatusCode.ERROR, error))
+
+    def raised(self, error: Exception) -> None:
+        """Mark it: this was raised in it."""
+        self._span.record_exception(error)
+        self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+
     def end(self, at: int | None = None) -> None:
         """End it, now or *at* nanoseconds since the epoch."""
         self._span.end(at)
@@ -175,8 +270,7 @@ class Recorded:
         if self._token is not None:
             context.detach(self._token)
         if isinstance(error, Exception):  # a cancellation is how things end here, no failure
-            self._span.record_exception(error)
-            self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+            self.raised(error)
         self._span.end()
 
 
@@ -195,6 +289,21 @@ class _Ids(RandomIdGenerator):
         """Return the prepared id once, else a new one."""
         prepared, self.prepared_span = self.prepared_span, 0
         return prepared or super().generate_span_id()
+
+
+def _fresh() -> str:
+    """Return the `traceparent` of a new trace."""
+    ids = randbytes(24).hex()  # noqa: S311 - no secret
+    return f"00-{ids[:32]}-{ids[32:]}-01"
+
+
+def _bound(sampler: Sampler) -> str | None:
+    """Return below what, in hexadecimal, the lower half of a new trace's id is sampled, if *sampler* decides so.
+
+    To ask the sampler itself takes ten times as long as all the rest for a span that it refuses.
+    """
+    root = getattr(sampler, "_root", sampler)
+    return f"{root.bound:016x}" if type(root) is TraceIdRatioBased and root.rate < 1 else None
 
 
 def _traceparent_of(here: SpanContext) -> str:

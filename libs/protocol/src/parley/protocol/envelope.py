@@ -2,7 +2,8 @@
 
 CloudEvents extensions are lower-case by the standard: ``traceparent`` (W3C
 context), ``partitionkey`` (what order is kept by), ``sequence`` (a counter per
-room, without gaps, as text).
+room, without gaps, as text). ``time`` is when the thing happened; what follows
+from a client's frame carries on when its gateway received that.
 """
 
 import re
@@ -29,6 +30,8 @@ class CloudEvent(Struct, Generic[Content], kw_only=True, frozen=True):
     partitionkey: str | UnsetType = UNSET
     sequence: str | UnsetType = UNSET
     traceparent: str | UnsetType = UNSET
+    call: str | UnsetType = UNSET
+    """The call that a traced delivery belongs to; an extension of ours, between owners and gateways."""
     data: Content
 
 

@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from parley.gateway.backend import Backend
 from parley.gateway.notes import Note, written
-from parley.gateway.session import Action, Call, Check, HangUp, Publish, Say, Session
+from parley.gateway.session import Action, Call, Check, Fault, HangUp, Publish, Say, Session
 from parley.gateway.websocket import HEADROOM, WebSocket
 from parley.kit import telemetry
+from parley.kit.about import CONNECTION
 from parley.kit.bus import TooLargeError
 from parley.protocol.codes import CloseCode, ErrorCode, Refusal
 from parley.protocol.commands import AnyCommand, Asked, PresenceSet, Reason
@@ -47,8 +48,8 @@ class Lives(Protocol):
     def trouble(self) -> Refusal | None:
         """Why the log can take nothing, if so."""
 
-    def put(self, partitions: tuple[int, ...], command: AnyCommand, span: telemetry.Span | None = None) -> object:
-        """Have a command stored."""
+    def put(self, partitions: tuple[int, ...], command: AnyCommand, traceparent: str | None = None) -> object:
+        """Have a command stored, in the trace of the client's own that it is part of."""
 
     def check(self, connection: "Connection", check: Check) -> None:
         """Find out about a token and tell the connection's session."""
@@ -75,13 +76,13 @@ class Connection:
         "frames_in",
         "frames_out",
         "id",
-        "opened_at",
         "let_in",
+        "opened_at",
         "session",
         "since",
         "socket",
-    )
         "why",
+    )
 
     def __init__(
         self,
@@ -106,9 +107,9 @@ class Connection:
         self._lives = lives
         self._held: list[tuple[int, bytearray, Note]] | None = []  # what came for it before it was live
         self._ordered: Reason | None = None  # why somebody else ended it
-
         self.let_in = False  # whether the log has told of its opening
         self.why = ""  # how its socket closed, in a sentence of ours
+
     # from the socket
 
     @property
@@ -145,19 +146,19 @@ class Connection:
 
     def closed(self, code: int, reason: str) -> None:
         """The socket is gone."""
-        self.socket = None
         self.why = self._reason(code, reason)
+        self.socket = None
         if self._backend is not None:
             self._backend.closed(code, reason)
         self._lives.left(self, code, self._ordered)
 
-    # to the socket
     def _reason(self, code: int, reason: str) -> str:
         """Return a sentence for the log. What a client gave for a reason is the client's, and stays out of it."""
         if self.socket is not None and self.socket.ended_by_us:
             return reason
         return "The connection broke." if code == CloseCode.ABNORMAL else "The client closed it."
 
+    # to the socket
 
     def perform(self, actions: Iterable[Action]) -> None:
         """Do what was decided."""
@@ -165,8 +166,10 @@ class Connection:
             match action:
                 case Publish():
                     self._publish(action)
-                case Say(frame=frame):
+                case Say(frame=frame, fault=fault):
                     self.say(frame)
+                    if fault is not None and telemetry.recording():
+                        self._blame(fault)
                 case Check():
                     self._lives.check(self, action)
                 case Call():
@@ -178,10 +181,21 @@ class Connection:
     def _publish(self, publish: Publish) -> None:
         command = publish.command
         try:
-            self._lives.put(publish.partitions, command, _span(publish.traceparent))
+            self._lives.put(publish.partitions, command, publish.traceparent)
         except TooLargeError:
             ref = command.request.ref if isinstance(command, Asked | PresenceSet) else None
             self.perform(self.session.refused(TOO_LARGE, ref))
+
+    def _blame(self, fault: Fault) -> None:
+        """Have a trace tell what was refused for no fault of the client's."""
+        refused = telemetry.span(
+            "refuse",
+            kind="server",
+            parent=fault.traceparent,
+            attributes={CONNECTION: self.id, "parley.app": self.session.app},
+        )
+        refused.fail(fault.code)
+        refused.end()
 
     def welcome(self, frame: bytes | None) -> None:
         """Say the first frame, if the dialect has one, then what came meanwhile; listen from now on."""
@@ -234,10 +248,3 @@ class Connection:
         if socket is not None:
             socket.close(code, reason)
             socket.start()  # its goodbye is to be read, also if nothing was before
-
-
-def _span(parent: str | None) -> telemetry.Span | None:
-    """Begin the span of a frame; it ends when the log has it. Without tracing it only carries on its client's own."""
-    if parent is None and not telemetry.recording():
-        return None
-    return telemetry.messaging("send", "parley.in.{partition}.{class}", parent=parent)

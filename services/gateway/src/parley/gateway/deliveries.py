@@ -7,19 +7,22 @@ partition is dropped (design section 6).
 """
 
 from collections.abc import Callable
+from functools import partial
 from time import time
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import structlog
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, UnsetType
 
 from parley.gateway.connection import Connection
+from parley.gateway.latency import LATENCIES, seconds_of
 from parley.gateway.notes import ROUTES, Note
 from parley.gateway.notes import told as noted
 from parley.gateway.tallies import DELIVERIES, DROPS, JOINED
 from parley.gateway.websocket import HEADROOM
 from parley.kit import telemetry
+from parley.kit.about import CALL, CONNECTION, ROOM
 from parley.protocol.codes import CloseCode
 from parley.protocol.dialects import Dialect, Frame, Personal
 from parley.protocol.envelope import CloudEvent
@@ -53,6 +56,7 @@ class _Loose(Struct, frozen=True):
 
 _loose: Final = msgspec.json.Decoder(_Loose).decode
 
+_TO_GATEWAY: Final = frozenset(get_args(ToGateway))
 _HEEDED: Final = frozenset({MemberLeft, Error, JoinOk, Message})
 """What is looked at besides being written. To `isinstance` these take near a microsecond, and most frames are none."""
 
@@ -90,19 +94,34 @@ class Deliveries:
 
     def _write(self, event: CloudEvent[Told], n: int) -> None:
         told, say = event.data, event.data.say
-        if isinstance(say, ToGateway):
+        if type(say) in _TO_GATEWAY:
             for receiver in told.to:
-                self._obey(receiver, say)
+                self._obey(receiver, say)  # type: ignore[arg-type] # it is one
             return
-        if not telemetry.recording():
-            self._tell(told.to, say, n)
+        came = None if isinstance(event.time, UnsetType) else seconds_of(event.time)
+        if telemetry.recording():
+            self._traced(event, n, came)
             return
-        parent = event.traceparent if isinstance(event.traceparent, str) else None
-        with telemetry.messaging("process", "parley.out.{gateway}", parent=parent, count=len(told.to)):
-            self._tell(told.to, say, n)
+        here = self._tell(told.to, say, n)  # type: ignore[arg-type] # it is for clients, as it is not for us
+        if came is not None and here:
+            LATENCIES.observe(ROUTES[type(say)], time() - came, here)
 
-    def _tell(self, to: tuple[str, ...], say: ToClient, n: int) -> None:
-        """Encode once per dialect, write to each of its connections."""
+    def _traced(self, event: CloudEvent[Told], n: int, came: float | None) -> None:
+        """Tell clients, and a trace of it."""
+        told, say = event.data, event.data.say
+        span = _span(event, came)
+        try:
+            here = self._tell(told.to, say, n)  # type: ignore[arg-type] # as above
+        except Exception as error:
+            span.fail(type(error).__name__)
+            raise
+        finally:
+            span.end()
+        if came is not None and here:
+            LATENCIES.observe(ROUTES[type(say)], time() - came, here, span.traceparent if span.recording else None)
+
+    def _tell(self, to: tuple[str, ...], say: ToClient, n: int) -> int:
+        """Encode once per dialect, write to each of its connections; return how many are here."""
         known: dict[Dialect, tuple[bytearray, Note] | Personal | None] = {}
         find = self._find
         now = time()
@@ -128,6 +147,7 @@ class Deliveries:
             if isinstance(say, Error) and say.code in dialect.final:
                 connection.hang_up(CloseCode.NORMAL)
         DELIVERIES[ROUTES[type(say)]] += here
+        return here
 
     def _heed(self, to: tuple[str, ...], say: ToClient, n: int, now: float) -> None:
         """Look at what is for clients and tells the gateway something, too."""
@@ -161,6 +181,34 @@ class Deliveries:
             connection = self._find(receiver)
             if connection is not None:
                 connection.active_at = time()
+
+
+def _span(event: CloudEvent[Told], came: float | None) -> telemetry.Span:
+    """Begin the span of a delivery; it is slow if its frame came long ago."""
+    return telemetry.messaging(
+        "process",
+        "parley.out.{gateway}",
+        parent=event.traceparent or None,
+        links=(telemetry.call_of(event.call),) if event.call else (),
+        count=len(event.data.to),
+        attributes=partial(_about, event, came),
+        since=None if came is None else int(came * 1e9),
+    )
+
+
+def _about(event: CloudEvent[Told], came: float | None) -> telemetry.Attributes:
+    told = event.data
+    said: dict[str, telemetry.Value] = {"parley.route": ROUTES[type(told.say)]}
+    if len(told.to) == 1:
+        said[CONNECTION] = told.to[0]
+    room = getattr(told.say, "room", None)
+    if room is not None:
+        said[ROOM] = room
+    if event.call:
+        said[CALL] = event.call
+    if came is not None:
+        said["parley.since_frame_ms"] = round((time() - came) * 1000, 3)
+    return said
 
 
 def prepared(frame: Frame) -> bytearray:

@@ -7,14 +7,19 @@ but how connections end is always taken, there is one of that for each.
 """
 
 import asyncio
-from time import monotonic
+from functools import partial
+from time import monotonic, time
 from typing import Final
 
 import msgspec
 from msgspec import UNSET, Struct
 
-from parley.kit.telemetry import Span
+from parley.kit import telemetry
+from parley.kit.about import about
+from parley.kit.flow import Flow, Rate
+from parley.kit.telemetry import NOT_SAMPLED, Span, messaging
 from parley.kit.writer import Writer
+from parley.protocol.clock import rfc3339
 from parley.protocol.codes import ErrorCode, Refusal
 from parley.protocol.commands import AnyCommand, class_of, type_of
 from parley.protocol.envelope import CloudEvent
@@ -23,6 +28,9 @@ from parley.protocol.subjects import Class
 _encode: Final = msgspec.json.Encoder().encode
 
 FULL: Final = Refusal(ErrorCode.DEGRADED, "The log takes nothing at the moment; try again.")
+
+TRACED: Final = Rate(per_second=100, burst=200)
+"""How many requests clients may have recorded, together, by saying that their own trace is sampled."""
 
 Stored = asyncio.Future[None]
 Names = tuple[Class, str]
@@ -47,12 +55,20 @@ class Ingress:
         self._waiting: dict[Stored, tuple[float, int, Span | None]] = {}  # since when, bytes; oldest first
         self._bytes = 0
         self._late = False
+        self._traced = Flow(TRACED, monotonic())
         self._names: dict[type, Names] = {}  # class and CloudEvents type of each kind of command
 
-    def put(self, partitions: tuple[int, ...], command: AnyCommand, span: Span | None = None) -> list[Stored]:
-        """Have a command stored in each of *partitions*, after all that was put there before."""
+    def put(self, partitions: tuple[int, ...], command: AnyCommand, traceparent: str | None = None) -> list[Stored]:
+        """Have a command stored in each of *partitions*, after all that was put there before.
+
+        Its span goes on from *traceparent*, and ends when the log has the command; without tracing what follows does.
+        """
         self._count += 1
-        traceparent = None if span is None else span.traceparent
+        span = None
+        if telemetry.recording():
+            parent = self._heeded(traceparent)
+            span = messaging("send", "parley.in.{partition}.{class}", parent=parent, attributes=partial(about, command))
+            traceparent = span.traceparent
         names = self._names.get(type(command))
         if names is None:
             names = self._names[type(command)] = class_of(command), type_of(command)
@@ -62,6 +78,7 @@ class Ingress:
                 id=str(self._count),
                 source=self._source,
                 type=name,
+                time=rfc3339(int(time() * 1000)),
                 traceparent=UNSET if traceparent is None else traceparent,
                 data=command,
             )
@@ -76,6 +93,12 @@ class Ingress:
             stored.add_done_callback(self._done)
             waiting.append(stored)
         return waiting
+
+    def _heeded(self, traceparent: str | None) -> str | None:
+        """Return a client's trace; beyond a rate as one that is not sampled, or clients could have all recorded."""
+        if traceparent is None or traceparent[-1] in NOT_SAMPLED or self._traced.take(monotonic()):
+            return traceparent
+        return f"{traceparent[:-2]}00"
 
     async def drained(self) -> None:
         """Return once everything that was put so far is stored."""

@@ -52,6 +52,9 @@ AGE_SECONDS: Final = 2 * 60 * 60
 GOING_SECONDS: Final = 60
 """How long a client of Kinesis that was told to go is given."""
 
+OURS: Final = frozenset({ErrorCode.DEGRADED, ErrorCode.INTERNAL})
+"""Codes of what is no fault of the client's."""
+
 RATE: Final = Refusal(ErrorCode.RATE_LIMITED, "You send too many frames; this one was not processed.")
 EXPIRED: Final = Refusal(ErrorCode.TOKEN_EXPIRED, "Your token has expired.")
 
@@ -83,10 +86,19 @@ class Publish(Struct, frozen=True, gc=False):
     """The client's own, of the request that it is."""
 
 
+class Fault(Struct, frozen=True, gc=False):
+    """What was refused though its client has done nothing wrong."""
+
+    code: ErrorCode
+    traceparent: str | None
+    """The client's own, of the request."""
+
+
 class Say(Struct, frozen=True, gc=False):
     """Answer at once."""
 
     frame: bytes
+    fault: Fault | None = None
 
 
 class Check(Struct, frozen=True, gc=False):
@@ -299,7 +311,7 @@ class Session:
             try:
                 actions += self._asked(request, now, place, trouble)
             except Refusal as refusal:
-                answer = self._refused(refusal, request.ref)
+                answer = self._refused(refusal, request.ref, request.traceparent)
                 actions += answer
                 if answer:  # a frame has one; where nothing is said each request stands for itself
                     break
@@ -385,10 +397,11 @@ class Session:
         """Answer a request that the gateway itself refuses."""
         return self._refused(refusal, ref)
 
-    def _refused(self, refusal: Refusal, ref: str | None) -> list[Action]:
+    def _refused(self, refusal: Refusal, ref: str | None, traceparent: str | None = None) -> list[Action]:
         REFUSALS[refusal.code] += 1
         frame = self.dialect.refuse(refusal, ref, self.connection, f"{next(_errors):016x}")
-        said: list[Action] = [] if frame is None else [Say(frame)]
+        fault = Fault(refusal.code, traceparent) if refusal.code in OURS else None
+        said: list[Action] = [] if frame is None else [Say(frame, fault)]
         return [*said, HangUp(CloseCode.NORMAL, "")] if refusal.code in self.dialect.final else said
 
     # requests

@@ -28,7 +28,7 @@ CLOSES: Final = metrics.tally(
     "gateway_closes", "Sockets that closed, by the code; `other` is a code of the client's own.", "code"
 ).counts
 DELIVERED: Final = metrics.histogram(
-    "gateway_delivery_seconds",
+    "gateway_writing_seconds",
     "From storing a message of deliveries in its stream until all of it was written to sockets.",
 )
 JOINED: Final = metrics.histogram(

@@ -103,6 +103,10 @@ class Presence:
             subject=connection or event.data.app,
         )
 
+    def call_of(self, command: c.AnyCommand) -> str | None:
+        """Return the call that rooms tells a connection's home of."""
+        return command.call if isinstance(command, c.Calling) else None
+
     def log_lost(self, at: Place) -> Iterator[Output]:
         """Close what is held: nobody can say any more what became of it."""
         registry = self.rows.registry

@@ -29,6 +29,8 @@ class Rooms:
 
     def __init__(self, partitions: int) -> None:
         self.rows = Rows(partitions)
+        self._calls: dict[str, str] = {}
+        """By connection whose home this is, its call. For traces alone, so a takeover may forget it."""
 
     def tables(self) -> Sequence[Table[Any, Any]]:
         """Everything that a checkpoint writes."""
@@ -99,8 +101,30 @@ class Rooms:
             case c.Negotiated() as command:
                 rows.negotiations.answered(*command.pair)
                 yield from calls.answered(rows, command, at)
-            case c.Calling() | c.InRoom():
+            case c.Calling(connection=connection, call=call, lasting=lasting):  # presence's, and for traces
+                if lasting:
+                    self._calls[connection] = call
+                else:
+                    self._calls.pop(connection, None)
+            case c.InRoom():
                 pass  # presence's
+
+    def call_of(self, command: c.AnyCommand) -> str | None:
+        """Return the call that lasts in a command's room, or that those are in whom it is about."""
+        members = self.rows.members
+        match command:
+            case c.Calling(call=call):
+                return call
+            case c.Asked(request=ask.Signal(to=to)):
+                return self._calls.get(to)
+            case c.Negotiated(pair=(one, other)):
+                keys = [key for key in members.rooms_of(one) if key in members.rooms_of(other)]
+            case c.Closed(connection=connection) | c.PresenceSet(connection=connection):
+                keys = members.rooms_of(connection)
+            case _:
+                keys = [(command.app, getattr(getattr(command, "request", command), "room", ""))]
+        rooms = (self.rows.rooms.get(key) for key in keys)
+        return next((room.call.id for room in rooms if room is not None and room.call is not None), None)
 
     def log_lost(self, at: Place) -> Iterator[Output]:
         """Close every connection, and so every room: the log that they came from is gone."""
