@@ -111,6 +111,8 @@ class Postgres:
             "max_connections": "200",
             "jit": "off",  # our statements are small; compiling one takes longer than running it
             "log_min_messages": "warning",
+            "log_error_verbosity": "terse",  # the rest shows rows, which hold what people have said
+            "log_min_error_statement": "panic",
         }
         if not self.durable:
             # Commits stay synchronous: a killed process must not lose what it has confirmed, only a power cut may.

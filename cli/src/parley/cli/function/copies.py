@@ -72,7 +72,7 @@ class _Keeper:
                 words = f"a copy has ended ({copy.ending})"
             deaths = 1 if clock() - began > CALM_SECONDS else deaths + 1
             delay = BACKOFF_SECONDS[min(deaths, len(BACKOFF_SECONDS)) - 1]
-            _log.warning(f"{words}; starts again in {delay:g} s")
+            _log.warning("a copy starts again", hint=words, seconds=delay)
             await asyncio.sleep(delay)
 
     async def _serve(self, copy: Copy) -> None:

@@ -171,7 +171,7 @@ class Recorder:
                 tries += 1
             else:
                 if tries:
-                    _log.info("PostgreSQL takes events again", tries=tries)
+                    _log.info("PostgreSQL takes events again", times=tries)
                 return done
 
 
