@@ -51,6 +51,8 @@ class Lines(Panel):
     stacked: bool = False
     bad: float | None = None
     """Where a red line is drawn."""
+    examples: bool = False
+    """Whether traces of what was measured are shown as dots, where Prometheus keeps exemplars."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,12 +203,15 @@ OVERVIEW: Final = Board(
                 ),
                 Lines(
                     title="Time on the way",
-                    about="99th percentiles: through the owner of a partition, and from there into sockets.",
+                    about="99th percentiles: from a client's frame to the sockets of those who hear it; of that, the "
+                    "owner of a partition, and from there into sockets.",
                     lines=[
+                        (slow("parley_gateway_delivery_seconds")[1][0], "all of it"),
                         (slow("parley_partition_delay_seconds")[1][0], "owner"),
-                        (slow("parley_gateway_delivery_seconds")[1][0], "gateway"),
+                        (slow("parley_gateway_writing_seconds")[1][0], "gateway"),
                     ],
                     unit="s",
+                    examples=True,
                 ),
                 Lines(
                     title="Clients that came back",
@@ -323,13 +328,16 @@ CALL: Final = Board(
                 ),
                 Lines(
                     title="Time on the way",
-                    about="99th percentiles of storing, of the owner and of the gateway.",
+                    about="99th percentiles: of all of it, from frame to socket, and of storing, the owner and the "
+                    "gateway.",
                     lines=[
+                        (slow("parley_gateway_delivery_seconds", "", 'route="signal"')[1][0], "all of it"),
                         (slow("parley_nats_publish_seconds")[1][0], "storing"),
                         (slow("parley_partition_delay_seconds")[1][0], "owner"),
-                        (slow("parley_gateway_delivery_seconds")[1][0], "gateway"),
+                        (slow("parley_gateway_writing_seconds")[1][0], "gateway"),
                     ],
                     unit="s",
+                    examples=True,
                 ),
                 Lines(
                     title="Sockets that broke and came back",
@@ -395,7 +403,14 @@ GATEWAY: Final = Board(
             "Time",
             [
                 Lines(title="To join a room", lines=slow("parley_gateway_join_seconds"), unit="s", bad=1),
-                Lines(title="From the stream into sockets", lines=slow("parley_gateway_delivery_seconds"), unit="s"),
+                Lines(
+                    title="From a client's frame into sockets",
+                    about="By what is said; 99th percentiles.",
+                    lines=slow("parley_gateway_delivery_seconds", "route"),
+                    unit="s",
+                    examples=True,
+                ),
+                Lines(title="From the stream into sockets", lines=slow("parley_gateway_writing_seconds"), unit="s"),
                 Lines(
                     title="Event loop's lag",
                     lines=[

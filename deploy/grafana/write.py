@@ -221,7 +221,11 @@ def _lines(panel: Lines) -> dict[str, Any]:
     return {
         "type": "timeseries",
         "datasource": _SOURCE,
-        "targets": [_target(chr(ord("A") + i), query, name) for i, (query, name) in enumerate(panel.lines)],
+        "targets": [
+            # Those of the first line: it is the one that has them.
+            _target(chr(ord("A") + i), query, name) | ({"exemplar": True} if panel.examples and not i else {})
+            for i, (query, name) in enumerate(panel.lines)
+        ],
         "fieldConfig": {
             "defaults": {
                 "unit": panel.unit,

@@ -80,6 +80,9 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     otlp_endpoint: Annotated[str, shared("OTEL_EXPORTER_OTLP_ENDPOINT")] = ""
     """Where traces are sent (OTLP over HTTP), such as `http://collector:4318`. Empty: nowhere. OpenTelemetry's other
     variables hold too, such as `OTEL_TRACES_SAMPLER=parentbased_traceidratio` with `OTEL_TRACES_SAMPLER_ARG=0.01`."""
+    trace_slow_seconds: Annotated[float, Meta(gt=0), shared("PARLEY_TRACE_SLOW_SECONDS")] = 1
+    """Seconds from when on work is slow: its span is recorded though the sampler refused it, as is one that failed. A
+    delivery's time counts from the arrival of the client's frame."""
     metrics_exporter: Annotated[tuple[Literal["otlp", "prometheus", "none"], ...], shared("OTEL_METRICS_EXPORTER")] = (
         "prometheus",
     )

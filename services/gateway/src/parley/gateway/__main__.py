@@ -65,7 +65,7 @@ async def main(settings: Settings) -> None:
     probes = Probes()
     async with (
         http(probes, settings.host, settings.http_port) as http_address,
-        telemetry("gateway", settings.otlp_endpoint),
+        telemetry("gateway", settings.otlp_endpoint, settings.trace_slow_seconds),
         nats_bus(
             settings.nats_url, name=f"gateway {name}", sizes=Sizes.of(settings), ca_file=settings.nats_ca_file
         ) as bus,

@@ -26,7 +26,7 @@ async def main(settings: Settings) -> None:
     probes = Probes()
     viewers = Viewers(settings.viewers)
     async with (
-        telemetry("history", settings.otlp_endpoint),
+        telemetry("history", settings.otlp_endpoint, settings.trace_slow_seconds),
         http(probes, settings.host, settings.http_port) as address,
         database(settings.database_url, "history", package="parley.history") as db,
         nats_bus(settings.nats_url, name="history", sizes=Sizes.of(settings), ca_file=settings.nats_ca_file) as bus,

@@ -23,7 +23,7 @@ async def main(settings: Settings) -> None:
     tokens = Tokens(secret=settings.token_secret, jwks=settings.jwks, development=settings.development)
     probes = Probes()
     async with (
-        telemetry("presence", settings.otlp_endpoint),
+        telemetry("presence", settings.otlp_endpoint, settings.trace_slow_seconds),
         database(settings.database_url, "presence", package="parley.presence") as db,
         http(probes, settings.host, settings.http_port) as address,
         nats_bus(settings.nats_url, name="presence", sizes=Sizes.of(settings), ca_file=settings.nats_ca_file) as bus,

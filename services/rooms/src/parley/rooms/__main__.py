@@ -33,7 +33,7 @@ async def main(settings: Settings) -> None:
     access = Access(declared, development=settings.development)
     probes = Probes()
     async with (
-        telemetry("rooms", settings.otlp_endpoint),
+        telemetry("rooms", settings.otlp_endpoint, settings.trace_slow_seconds),
         database(settings.database_url, "rooms") as db,
         http(probes, settings.host, settings.http_port) as address,
     ):
