@@ -31,7 +31,7 @@ class Replica:
         async with self.db.connect() as connection:
             return int(await connection.scalar(text(f"select count(*) from history.{table}")) or 0)
 
-    async def has(self, table: str, rows: int, within: float = 10) -> None:
+    async def has(self, table: str, rows: int, within: float = 60) -> None:
         """Wait until a table has that many rows."""
 
         async def check() -> str | None:
@@ -46,7 +46,7 @@ class Replica:
         assert answer.status_code == status, answer.text
         return answer.json()
 
-    async def acknowledged(self, within: float = 10) -> None:
+    async def acknowledged(self, within: float = 60) -> None:
         """Wait until NATS has nothing more for us."""
 
         async def check() -> str | None:

@@ -88,24 +88,24 @@ async def test_check_looks_at_the_settings(start: Start) -> None:
 async def test_many_events_survive_the_death_of_replicas(
     start: Start, bus: Bus, database_url: str, nats_url: str
 ) -> None:
-    """Killed in the middle of it, again and again: every message is there once."""
+    """Killed in the middle of it, one after the other: every message is there once."""
     await migrate(database_url, "parley.history")
     room = Room()
     survivor = await start(HISTORY_BATCH="50")
     url = f"http://{await survivor.ready()}"
-    for _ in range(3):
+    for _ in range(2):
         victim = await start(HISTORY_BATCH="50")
         await victim.ready()
-        await publish(bus, *(room.says("x") for _ in range(500)))
+        await publish(bus, *(room.says("x") for _ in range(300)))
         victim.process.kill()
 
     async with httpx.AsyncClient(base_url=url) as client:
 
         async def all_there() -> str | None:
             found = await _every_position(client)
-            return None if found == list(range(1, 1501)) else f"{len(found)} messages"
+            return None if found == list(range(1, 601)) else f"{len(found)} messages"
 
-        await eventually(all_there, within=30)
+        await eventually(all_there)
 
 
 async def _every_position(client: httpx.AsyncClient) -> list[int]:

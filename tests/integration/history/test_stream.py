@@ -43,7 +43,7 @@ class Viewer:
     async def says(self) -> tuple[str, Any]:
         """Return the next event, its name and its data; comments and mere ids are passed over."""
         name, data = "", ""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 line = await anext(self._lines)
                 field, _, value = line.partition(": ")
