@@ -1,4 +1,8 @@
-"""Clients come back to their connection, on any gateway, and have missed nothing (protocols.md section 0)."""
+"""
+Clients come back to their connection, on any gateway, and have missed nothing (protocols.md section 0).
+
+What else needs two gateways and nothing of its own is here, too: a trace that leads from one to the other.
+"""
 
 import asyncio
 import json
@@ -16,6 +20,7 @@ import pytest
 import pytest_asyncio
 from support.eventually import eventually
 from support.instance import IMPATIENT, Instance
+from support.otlp import OtlpReceiver, ReceivedSpan
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -78,10 +83,18 @@ class Client:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Instance]:
-    """Give a Parley with two gateways."""
+async def two(tmp_path_factory: pytest.TempPathFactory, traces: OtlpReceiver) -> AsyncIterator[Instance]:
+    """Give a Parley with two gateways, of which those requests are traced whose client says so."""
     folder = tmp_path_factory.mktemp("two") / "data"
-    instance = Instance(folder, up=IMPATIENT, IMPATIENT_SECONDS=str(GRACE_SECONDS))
+    instance = Instance(
+        folder,
+        up=IMPATIENT,
+        IMPATIENT_SECONDS=str(GRACE_SECONDS),
+        OTEL_EXPORTER_OTLP_ENDPOINT=traces.endpoint,
+        OTEL_BSP_SCHEDULE_DELAY="200",
+        OTEL_TRACES_SAMPLER="parentbased_traceidratio",
+        OTEL_TRACES_SAMPLER_ARG="0",
+    )
     await instance.start("--scale", "gateway=2")
     yield instance
     await instance.stop()
@@ -381,3 +394,42 @@ async def test_members_survive_the_loss_of_their_gateway(two: Instance, gateways
         return None if part["ready"] and part["pid"] != pid else "the gateway is not back"
 
     await eventually(away)
+
+
+async def test_one_trace_leads_from_a_clients_offer_to_the_other_gateways_socket(
+    two: Instance, gateways: list[str], traces: OtlpReceiver, room: str
+) -> None:
+    """Through all that it passes; and the metric of the way names it."""
+    ana, bob = await both(gateways, room)
+    trace, own = uuid4().hex, uuid4().hex[:16]
+    offer = {"description": {"type": "offer", "sdp": "v=0"}}
+
+    await ana.ask(action="signal", to=bob.id, data=offer, ref="offer", traceparent=f"00-{trace}-{own}-01")
+    await ana.ask(action="signal", to=bob.id, data={}, ref="other", traceparent="hostile")
+    await bob.until(lambda heard: heard["type"] == "signal")
+
+    def spans(service: str, name: str, route: str) -> list[ReceivedSpan]:
+        return [
+            span
+            for span in traces.traces.get(trace, [])
+            if (span.service, span.name, span.attributes.get("parley.route")) == (service, name, route)
+        ]
+
+    def found() -> list[list[ReceivedSpan]]:
+        return [
+            spans("parley-gateway", "send parley.in.{partition}.{class}", "signal"),
+            spans("parley-rooms", "process parley.in.{partition}.{class}", "signal"),
+            spans("parley-gateway", "process parley.out.{gateway}", "signal"),
+        ]
+
+    await eventually(lambda: None if all(found()) else f"not all of it: {found()}")
+    ((sent,), (reduced,), (told,)) = found()
+    assert (sent.parent_id, reduced.parent_id, told.parent_id) == (own, sent.span_id, reduced.span_id)
+    assert (sent.attributes["parley.connection.id"], told.attributes["parley.connection.id"]) == (ana.id, bob.id)
+    assert sent.instance != told.instance
+    assert 0 <= told.attributes["parley.since_frame_ms"] < 60_000
+
+    async with httpx.AsyncClient(headers={"Accept": "application/openmetrics-text"}) as http:
+        metrics = (await http.get(f"http://{two.part('gateway', 1)['http']}/metrics")).text
+    named = [line for line in metrics.splitlines() if f'trace_id="{trace}"' in line]
+    assert [line.partition("{")[0] for line in named] == ["parley_gateway_delivery_seconds_bucket"]
