@@ -128,6 +128,7 @@ def test_a_call_is_the_traces_that_point_to_the_one_its_id_leads_to() -> None:
     assert {trace.id for trace in traces.found("c-1")} == {call, "a" * 32, "b" * 32}
     assert [trace.id for trace in traces.of_call("a" * 32)] == ["a" * 32]  # a request's own page is of it alone
     assert "Call c-1" in pages.shown(call, traces.of_call(call))
+    assert f'<a href="/traces/{call}">call c-1</a>' in pages.shown("a" * 32, traces.of_call("a" * 32))
 
 
 class Tags(HTMLParser):

@@ -13,7 +13,9 @@ from typing import Final
 from urllib.parse import quote
 
 from parley.cli.observe.spans import Span
-from parley.cli.observe.traces import CALL, SLOW_NANOSECONDS, Trace, in_order
+from parley.cli.observe.traces import SLOW_NANOSECONDS, Trace, in_order
+from parley.kit.about import CALL, CONNECTION, ROOM
+from parley.kit.telemetry import trace_of
 
 STYLE: Final = Path(__file__).with_name("style.css").read_bytes()
 LISTED: Final = 100
@@ -21,7 +23,8 @@ ROWS: Final = 2000
 DEEPEST: Final = 12
 COLOURS: Final = 6
 WIDTH: Final = 1000
-_NOTABLE: Final = (CALL, "parley.room", "parley.connection.id")
+_NOTABLE: Final = (CALL, ROOM, CONNECTION)
+_ROUTE: Final = "parley.route"
 
 
 def listed(traces: Iterable[Trace], kept: int, text: str, *, failed: bool, slow: bool) -> str:
@@ -60,7 +63,7 @@ def shown(trace_id: str, traces: Sequence[Trace]) -> str:
     left_out = sum(trace.left_out for trace in traces)
     for trace in traces:
         if len(traces) > 1:
-            heading = f"{_link(trace.id, trace.first.name)}{_mark(trace)}"
+            heading = f"{_link(trace.id, _title(trace.first))}{_mark(trace)}"
             rows.append(
                 f"<tr class=t><th scope=rowgroup colspan=5>{heading} <span class=i>{escape(trace.id)}</span></tr>"
             )
@@ -81,8 +84,10 @@ def shown(trace_id: str, traces: Sequence[Trace]) -> str:
         ),
         ("Who took part", " ".join(map(_process, processes.values()))),
     ]
+    named = {trace_of(call): f"call {call}" for call in calls}
     elsewhere = "".join(
-        f"<li>{_link(link, link)}" for link in sorted(_links(traces) - {trace_id, *(trace.id for trace in traces)})
+        f"<li>{_link(link, named.get(link, link))}"
+        for link in sorted(_links(traces) - {trace_id, *(trace.id for trace in traces)})
     )
     return _page(
         f"Call {calls[0]}" if len(traces) > 1 and calls else f"Trace {trace_id}",
@@ -122,7 +127,7 @@ def _page(title: str, body: str) -> str:
 def _listed(trace: Trace) -> str:
     about = next((f"{escape(told[0])}" for name in _NOTABLE if (told := trace.told(name))), "")
     return (
-        f"<tr><td>{_moment(trace.start)}<td>{_link(trace.id, trace.first.name)}{_mark(trace)}<td>{about}"
+        f"<tr><td>{_moment(trace.start)}<td>{_link(trace.id, _title(trace.first))}{_mark(trace)}<td>{about}"
         f"<td>{escape(', '.join(trace.services))}<td class=n>{len(trace.spans)}"
         f"<td class=n>{_length(trace.nanoseconds)}</tr>"
     )
@@ -159,7 +164,7 @@ def _row(depth: int, span: Span, start: int, length: int, process: tuple[str, in
         *((f"{one.name} after {_length(one.at - span.start)}", _said(one.attributes)) for one in span.happenings),
     ]
     return (
-        f"<tr><td class=d{min(depth, DEEPEST)}><details><summary>{escape(span.name)}</summary><dl>"
+        f"<tr><td class=d{min(depth, DEEPEST)}><details><summary>{escape(_title(span))}</summary><dl>"
         f"{''.join(f'<div><dt>{escape(name)}<dd>{escape(value)}</div>' for name, value in told)}"
         f"{''.join(f'<div><dt>points to<dd>{_link(link, link)}</div>' for link in sorted(span.links))}"
         f"</dl></details>{failed}<td>{_process(process)}"
@@ -179,6 +184,12 @@ def _links(traces: Sequence[Trace]) -> set[str]:
 
 def _said(attributes: dict[str, str]) -> str:
     return "\n".join(f"{name}: {value}" for name, value in attributes.items())
+
+
+def _title(span: Span) -> str:
+    """Return what a span is of: what was asked for, where it says that, before what was done."""
+    route = span.attributes.get(_ROUTE)
+    return f"{route}: {span.name}" if route else span.name
 
 
 def _link(trace_id: str, text: str) -> str:

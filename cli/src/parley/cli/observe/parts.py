@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +65,11 @@ class Observers:
         home = self.folder / "prometheus"
         home.mkdir(exist_ok=True)
         file = home / "prometheus.yml"
-        file.write_text(config(services, alerts()))
+        targets: dict[str, list[str]] = {}
+        for service in services:
+            if service.http:
+                targets.setdefault(service.name, []).append(service.http)
+        file.write_text(config(targets, alerts()))
         argv = (
             shutil.which("prometheus") or "prometheus",
             f"--config.file={file}",
@@ -87,14 +91,14 @@ def observers(instance: Instance, port: Callable[[int], int]) -> Observers:
     )
 
 
-def config(services: Iterable[Spec], rules: Path | None, seconds: int = SCRAPE_SECONDS) -> str:
-    """Return a configuration of Prometheus for processes on this machine, with the alerts in the folder *rules*."""
-    targets: dict[str, list[str]] = {}
-    for service in services:
-        if service.http:
-            targets.setdefault(service.name, []).append(service.http)
+def config(targets: Mapping[str, Sequence[str]], rules: Path | None, seconds: int = SCRAPE_SECONDS) -> str:
+    """Return a configuration of Prometheus that looks at *targets*, by job, with the alerts in the folder *rules*."""
     told = {
-        "global": {"scrape_interval": f"{seconds}s", "evaluation_interval": f"{seconds}s"},
+        "global": {
+            "scrape_interval": f"{seconds}s",
+            "scrape_timeout": f"{seconds}s",
+            "evaluation_interval": f"{seconds}s",
+        },
         "rule_files": [str(rules / "*.yaml")] if rules else [],
         "scrape_configs": [
             {"job_name": name, "static_configs": [{"targets": there}]} for name, there in targets.items()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from parley.cli.observe.spans import Span
+from parley.kit.about import CALL
 from parley.kit.telemetry import trace_of
 
 KEPT_BYTES = 64 * 1024 * 1024
@@ -11,7 +12,6 @@ KEPT_BYTES = 64 * 1024 * 1024
 SPANS_OF_A_TRACE = 2000
 SLOW_NANOSECONDS = 100_000_000
 """A tenth of a second, ten times what a request takes on an idle machine."""
-CALL = "parley.call.id"
 
 
 @dataclass(slots=True)
