@@ -93,6 +93,7 @@ async def parley(tmp_path_factory: pytest.TempPathFactory, traces: OtlpReceiver)
         up=REAL,
         OTEL_EXPORTER_OTLP_ENDPOINT=traces.endpoint,
         OTEL_BSP_SCHEDULE_DELAY="200",
+        PARLEY_LOG_LEVEL="debug",
         OTEL_METRICS_EXPORTER="otlp",
         OTEL_METRIC_EXPORT_INTERVAL="2000",
         HISTORY_TRACE_URL="http://traces.test/{traceId}",
