@@ -128,6 +128,14 @@ def test_a_secret_is_not_repeated_in_the_refusal() -> None:
     assert "hunter2" not in problem
 
 
+@pytest.mark.parametrize("url", ["nats://user:pa#ss@n:4222", "nats://n:1,nats://user:pa/ss@n:4222", "nats://[n:4222"])
+def test_a_url_whose_password_is_not_encoded_is_refused_without_it(url: str) -> None:
+    (sentence,) = refused({"NATS_URL": url}, Stateless)
+
+    assert sentence.startswith("NATS_URL is no list of URLs")
+    assert "pa" not in sentence.replace("password", "")
+
+
 def test_what_kubernetes_injects_is_recognised() -> None:
     """A Service named `gateway` puts GATEWAY_PORT=tcp://... into every pod of its namespace."""
     problems = refused({"GATEWAY_PORT": "tcp://10.0.0.1:80", "GATEWAY_SERVICE_HOST": "10.0.0.1"}, Stateless)

@@ -17,7 +17,7 @@ import structlog
 from msgspec import UNSET, Struct, UnsetType
 
 from parley.kit import metrics, telemetry
-from parley.kit.about import CALL, about
+from parley.kit.about import CALL, CONNECTION, ROOM, about
 from parley.kit.bus import Message
 from parley.kit.ownership import Marks
 from parley.kit.reader import Entry
@@ -50,6 +50,9 @@ _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _FAILED: Final = metrics.counter(
     "events_failed", "Events that the rules could not process: bugs of ours. They changed nothing; the log says more."
 )
+
+_IN_LOGS: Final = {"app": "parley.app", "connection": CONNECTION, "room": ROOM}
+"""What a log calls a span's attributes."""
 
 _log = structlog.get_logger("parley.owner")
 
@@ -468,19 +471,14 @@ def _legible(entry: Entry) -> Batch | None:
 
 def _about(event: CloudEvent[AnyCommand], at: Place, traceparent: str | None) -> dict[str, object]:
     """Return whom and what an event is about, for the log."""
-    command = event.data
-    request = getattr(command, "request", None)
-    found = {
-        "app": getattr(command, "app", None),
-        "connection": getattr(command, "connection", None),
-        "room": getattr(request, "room", None),
-    }
-    known = {name: value for name, value in found.items() if value is not None}
-    return {"id": event.id, "type": event.type, "sequence": at.sequence} | known | _of(traceparent)
+    known = about(event.data)
+    named = {name: known[key] for name, key in _IN_LOGS.items() if key in known}
+    return {"id": event.id, "type": event.type, "sequence": at.sequence} | named | _of(traceparent)
 
 
 def _of(traceparent: str | None) -> dict[str, str]:
-    return {"trace_id": traceparent.split("-")[1]} if traceparent else {}
+    accepted = telemetry.accepted(traceparent)
+    return {"trace_id": accepted.split("-")[1]} if accepted else {}
 
 
 def _milliseconds(stream: str) -> int:

@@ -8,6 +8,7 @@ a field becomes its line in ``docs/reference/settings.md``. What all services sh
 import difflib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -139,6 +140,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         """Yield a sentence for all that no single variable is wrong about; a service adds its own."""
         if self.pushes and not self.otlp_endpoint:
             yield "OTEL_METRICS_EXPORTER is otlp, but OTEL_EXPORTER_OTLP_ENDPOINT does not say where to: set it."
+        if not all(_is_url(server) for server in self.nats_url.split(",")):
+            yield "NATS_URL is no list of URLs: write what is special in a user or a password as %2F, %23 and so on."
         if self.apps:
             try:
                 read(self.apps)
@@ -222,6 +225,14 @@ def _shared_variables() -> list[Variable]:
         prefix: ClassVar[str] = ""
 
     return [variable for variable in variables_of(Shared) if variable.shared]
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text.strip())
+        return parts.port is None or bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def _extra(kind: Any) -> dict[str, Any]:
