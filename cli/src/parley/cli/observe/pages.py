@@ -23,7 +23,7 @@ ROWS: Final = 2000
 DEEPEST: Final = 12
 COLOURS: Final = 6
 WIDTH: Final = 1000
-_NOTABLE: Final = (CALL, ROOM, CONNECTION)
+_NOTABLE: Final = {CALL: "Call", ROOM: "Room", CONNECTION: "Connection"}
 _ROUTE: Final = "parley.route"
 
 
@@ -77,11 +77,7 @@ def shown(trace_id: str, traces: Sequence[Trace]) -> str:
     about = [
         ("Begun", _moment(start)),
         ("Took", _length(length)),
-        *(
-            (name.removeprefix("parley."), escape(", ".join(told)))
-            for name in _NOTABLE
-            if (told := _told(traces, name))
-        ),
+        *((title, escape(", ".join(told))) for name, title in _NOTABLE.items() if (told := _told(traces, name))),
         ("Who took part", " ".join(map(_process, processes.values()))),
     ]
     named = {trace_of(call): f"call {call}" for call in calls}
@@ -211,5 +207,5 @@ def _moment(nanoseconds: int) -> str:
 def _length(nanoseconds: int) -> str:
     for unit, size in (("s", 1_000_000_000), ("ms", 1_000_000)):
         if abs(nanoseconds) >= size:
-            return f"{nanoseconds / size:.1f} {unit}"
+            return f"{nanoseconds / size:.1f}".removesuffix(".0") + f" {unit}"
     return f"{nanoseconds / 1000:.0f} us"
