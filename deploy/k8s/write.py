@@ -44,7 +44,16 @@ SERVICES: Final[dict[str, type[Common]]] = {
 
 THE_CHARTS: Final = {
     *("PARLEY_MODE", "PARLEY_APPS", "PARLEY_TOKEN_SECRET", "PARLEY_JWKS", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-    *("NATS_URL", "NATS_CA_FILE", "PARLEY_STREAM_REPLICAS", "DATABASE_URL", "STUN_URLS", "TURN_URLS", "TURN_SECRET", "TURN_TTL"),
+    *(
+        "NATS_URL",
+        "NATS_CA_FILE",
+        "PARLEY_STREAM_REPLICAS",
+        "DATABASE_URL",
+        "STUN_URLS",
+        "TURN_URLS",
+        "TURN_SECRET",
+        "TURN_TTL",
+    ),
     *("GATEWAY_PORT", "GATEWAY_DRAIN_SECONDS", "GATEWAY_RESUME_SECRET", "GATEWAY_TRUSTED_PROXIES"),
 }
 """Settings that the chart sets from values of its own; besides where each service listens."""
@@ -207,7 +216,7 @@ def _setting(variable: Variable, about: str) -> dict[str, Any]:
     match known.get("type"):
         case "array":
             return described | {"type": ["string", "array"], "items": {"type": "string"}}
-        case "integer" | "number" as kind:
+        case "integer" | "number" | "boolean" as kind:
             return described | {"type": kind} | kept
     return described | {"type": "string"} | kept
 

@@ -80,6 +80,27 @@ def test_metrics_are_scraped_as_often_as_alerts_were_made_for() -> None:
     assert [each["interval"] for each in monitor["spec"]["endpoints"]] == ["15s"]
 
 
+def test_servers_tell_metrics_where_exporters_are_asked_for() -> None:
+    """Each pod that the PodMonitor selects has the port, and lets in who scrapes."""
+    values = {"metrics__exporters__enabled": True, "coturn__enabled": True, "coturn__externalAddress": "a"}
+    found = watched(**values)
+    (monitor,) = found.of("PodMonitor")
+    (chosen,) = monitor["spec"]["selector"]["matchExpressions"]
+
+    told = {}
+    for container in found.containers():
+        for port in container.spec.get("ports", []):
+            if port["name"] == monitor["spec"]["podMetricsEndpoints"][0]["port"]:
+                told[container.owner["metadata"]["name"].removeprefix("parley-")] = port["containerPort"]
+    assert told == {"nats": 7777, "postgresql": 9187, "coturn": 9641}
+    assert set(chosen["values"]) == told.keys()
+    for name, port in told.items():
+        rules = found.get("NetworkPolicy", f"parley-{name}")["spec"]["ingress"]
+        open_to = [rule["from"] for rule in rules if port in [each["port"] for each in rule["ports"]]]
+        assert open_to == [[{"namespaceSelector": {}}]], name
+    assert not watched(coturn__enabled=True, coturn__externalAddress="a").of("PodMonitor")
+
+
 def test_the_chart_stays_small_enough_to_install() -> None:
     """Helm keeps a release in one Secret, which holds a megabyte at most, compressed."""
     assert sum(path.stat().st_size for path in CHART.rglob("*") if path.is_file()) < 600_000

@@ -15,7 +15,7 @@ from deploy.k8s.write import SERVICES
 VERSIONS = ("1.27", "1.31", "1.34", "1.37")
 """Minor versions of Kubernetes: the oldest that the chart takes, the newest there is, and two between them."""
 
-OTHERS = ("HTTPRoute", "ServiceMonitor", "PrometheusRule", "ScaledObject", "BackendConfig", "Certificate")
+OTHERS = ("HTTPRoute", "ServiceMonitor", "PodMonitor", "PrometheusRule", "ScaledObject", "BackendConfig", "Certificate")
 """Kinds that are no part of Kubernetes, so its schemas do not know them."""
 
 kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)

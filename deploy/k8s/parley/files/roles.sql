@@ -15,3 +15,13 @@ alter role {{ $role.user }} login password :'password';
 grant connect on database {{ $.Values.postgresql.database }} to {{ $role.user }};
 create schema if not exists {{ $service }} authorization {{ $role.user }};
 {{- end }}
+{{- if .Values.metrics.exporters.enabled }}
+
+-- It reads how the server is, and none of what is in it. Without a password it comes in by the socket alone.
+select not exists (select from pg_roles where rolname = 'metrics') as missing \gset
+\if :missing
+create role metrics login;
+\endif
+grant pg_monitor to metrics;
+grant connect on database {{ .Values.postgresql.database }} to metrics;
+{{- end }}
