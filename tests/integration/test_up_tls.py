@@ -1,4 +1,4 @@
-"""``parley up --tls``: the front door is https, of an authority that clients can be told to trust."""
+"""``parley up --tls``: the front door is https, of an authority that clients can be told to trust. Watched, too."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def instance(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Instance]:
     instance = Instance(tmp_path_factory.mktemp("tls") / "data")
-    await instance.start("--tls")
+    await instance.start("--tls", "--observe")
     yield instance
     await instance.stop()
 
@@ -77,3 +77,11 @@ async def test_the_authority_is_the_same_at_the_next_start(tmp_path: Path) -> No
 
     assert roots[0]
     assert roots == [roots[0], None, roots[0]]
+
+
+def test_who_watches_is_told_where_and_sees_all_traces_there(instance: Instance) -> None:
+    there = f"http://{instance.part('traces')['http']}"
+
+    assert f"Traces       {there}" in instance.said
+    assert "traces, the latest first" in httpx.get(there).text or "Nothing has come yet" in httpx.get(there).text
+    assert "Prometheus   " in instance.said

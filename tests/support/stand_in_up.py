@@ -1,4 +1,4 @@
-"""``parley up`` with stand-ins for the services; everything else is real. Arguments: name=n for --scale, and --tls."""
+"""``parley up`` with stand-ins for the services; all else is real. Arguments: name=n for --scale, --tls, --observe."""
 
 import sys
 from collections.abc import Sequence
@@ -13,5 +13,6 @@ def stand_in(name: str) -> Sequence[str]:
 
 
 if __name__ == "__main__":
-    words = [word for word in sys.argv[1:] if word != "--tls"]
-    telling(lambda: up(words, command=stand_in, check=lambda _settings: None, tls="--tls" in sys.argv))
+    words = [word for word in sys.argv[1:] if not word.startswith("--")]
+    tls, observe = "--tls" in sys.argv, "--observe" in sys.argv
+    telling(lambda: up(words, command=stand_in, check=lambda _settings: None, tls=tls, observe=observe))
