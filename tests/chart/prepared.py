@@ -31,7 +31,7 @@ def nats(local: Local, ordinal: int) -> Process:
     changes = {
         "\nport: 4222": f'\nport: {ports["client"]}\nhost: "{LOOPBACK}"',
         "http: 8222": f"http: {LOOPBACK}:{ports['http']}",
-        "max_file_store: 10Gi": "max_file_store: 8Gi",
+        "max_file_store: 9216Mi": "max_file_store: 8Gi",
     }
     if container.owner["spec"]["replicas"] > 1:
         changes["  port: 6222"] = f'  port: {ports["route"]}\n  host: "{LOOPBACK}"'

