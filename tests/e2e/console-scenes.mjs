@@ -50,8 +50,8 @@ export async function tourOfConsole(browser, { url, app }, stop) {
         await sleep(LATER_MS);
       }
     }
-    await crowd.negotiate("Ana Lima", "Ben Okafor");
-    await crowd.negotiate("Ana Lima", "Chiara Rossi");
+    await crowd.negotiate("Ana Lima", "Ben Okafor", 140);
+    await crowd.negotiate("Ana Lima", "Chiara Rossi", 260);
     for (let n = 0; n < REPORTS; n += 1) {
       for (const name of new Set(PATHS.map(([from]) => from)))
         await crowd.ask(name, { action: "report", room: "Monday planning", peers: measured(name, ids, n) });

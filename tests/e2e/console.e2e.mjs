@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { launch } from "./browser.mjs";
 import { gather } from "./crowd.mjs";
@@ -130,17 +130,40 @@ describe("the console", { concurrency: 3 }, () => {
     await (await eye.sees(".table tbody th a")).click();
     await eye.reads("ana offered ben", "[data-step=offered]");
     await eye.reads("ben answered ana", "[data-step=answered]");
+    await eye.reads("ana to ben", "[data-negotiation=answered] th");
+    for (const [from, type, to] of [
+      ["ben", "offer", "ana"],
+      ["ben", "offer", "ana"],
+      ["ana", "answer", "ben"],
+    ])
+      await crowd.describe(from, type, to);
+    await eye.reads("replaced", "[data-negotiation=replaced] .number");
+    await eye.reads("ben to ana", "[data-negotiation=answered] th");
+    await eye.reads("480 ms", "[data-negotiation=answered] .number");
     await eye.sees("[aria-label^='Round trip. ana from ben: latest 42 ms']");
     await eye.reads("host to relay", ".table");
     if (traces) {
-      const link = await eye.finds("a", "Open its trace");
-      assert.match(await link.evaluate(({ href }) => href.slice(-32)), /^[0-9a-f]{32}$/);
-      assert.ok(await link.evaluate(({ href }, base) => href.startsWith(base), traces));
+      for (const [words, within] of [
+        ["Open the trace of its start", ".screen-head a"],
+        ["trace of this step", "[data-step=offered] a"],
+        ["the trace of this offer", "[data-negotiation] a"],
+      ]) {
+        const address = await (await eye.finds(within, words)).evaluate(({ href }) => href);
+        assert.match(address.replace(traces, ""), /^[0-9a-f]{32}$/);
+      }
     }
     await crowd.ask("ben", { action: "leave", room: "tea" });
 
     await eye.sees("[data-reason=left]");
     await eye.reads("ended", "h1 .state");
+    if (traces) {
+      const id = decodeURIComponent(new URL(eye.page.url()).pathname.split("/").at(-1));
+      const own = createHash("sha256").update(id).digest("hex").slice(0, 32);
+      const address = await (await eye.finds(".screen-head a", "Open its trace")).evaluate(
+        ({ href }) => href,
+      );
+      assert.equal(address, `${traces}${own}`);
+    }
   });
 
   story("messages are found by what was said", async ({ operator, crowd }) => {

@@ -16,8 +16,11 @@ export async function gather(browser, url, app) {
       page.evaluate((...said) => window.crowd.connect(...said), userId, metadata),
     /** Let somebody ask for something, and return the answer. */
     ask: (userId, request) => page.evaluate((...said) => window.crowd.ask(...said), userId, request),
+    /** Let somebody describe their side, an `offer` or an `answer`, to somebody else. */
+    describe: (from, type, to) => page.evaluate((...said) => window.crowd.describe(...said), from, type, to),
     /** Let two describe their sides to each other: a call, where they share a room. */
-    negotiate: (from, to) => page.evaluate((...said) => window.crowd.negotiate(...said), from, to),
+    negotiate: (from, to, thinkMs = 0) =>
+      page.evaluate((...said) => window.crowd.negotiate(...said), from, to, thinkMs),
     /** Return the code with which somebody's socket was closed, once it is. */
     closed: (userId) => page.evaluate((id) => window.crowd.closed(id), userId),
     leave: (userId) => page.evaluate((id) => window.crowd.leave(id), userId),
@@ -75,11 +78,14 @@ function stage(app) {
       return connectionId;
     },
     ask: (userId, request) => clients.get(userId).ask(request),
-    async negotiate(from, to) {
-      const [caller, callee] = [clients.get(from), clients.get(to)];
-      const describe = (type) => ({ description: { type, sdp: "v=0\r\n" } });
-      await caller.ask({ action: "signal", to: callee.connectionId, data: describe("offer") });
-      await callee.ask({ action: "signal", to: caller.connectionId, data: describe("answer") });
+    describe(from, type, to) {
+      const data = { description: { type, sdp: "v=0\r\n" } };
+      return clients.get(from).ask({ action: "signal", to: clients.get(to).connectionId, data });
+    },
+    async negotiate(from, to, thinkMs) {
+      await this.describe(from, "offer", to);
+      await new Promise((resolve) => setTimeout(resolve, thinkMs));
+      await this.describe(to, "answer", from);
     },
     closed: (userId) => clients.get(userId).ended,
     leave(userId) {

@@ -148,6 +148,9 @@ class Backend:
         """Return the steps that belong to a call."""
         call = self.calls[id_]
         people = {who["connectionId"] for who in call["participants"]}
+        if call["endedAt"] is None:
+            heard = (said for said in self.reports.get(id_, ()) if said["firstMediaMs"] is not None)
+            people |= {said["connectionId"] for said in heard}
         begin = self._begin(call["room"], call["startedAt"])
         return [
             {name: value for name, value in step.items() if name != "room"}

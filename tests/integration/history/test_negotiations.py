@@ -15,7 +15,7 @@ from parley.kit.tokens import Tokens
 from parley.protocol.requests import PeerQuality
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-ANA, BOB, CID = ("ana----------=", "bob----------=", "cid----------=")
+ANA, BOB, CID, EVE = (f"{name:-<13}=" for name in ("ana", "bob", "cid", "eve"))
 """Whose connections have ids as a report must have them."""
 KEPT, UNKEPT = (f"00-{TRACE}-00f067aa0ba902b7-{flags}" for flags in ("01", "00"))
 
@@ -54,6 +54,20 @@ async def test_a_call_tells_how_it_was_negotiated(history: Replica, bus: Bus) ->
     assert (call["traceId"], call["traceUrl"]) == (TRACE, None)
     [listed] = (await history.get("/v1/calls"))["items"]
     assert listed == {name: value for name, value in call.items() if name not in ("steps", "traceUrl", "ownTraceUrl")}
+
+
+async def test_who_comes_to_a_call_that_lasts_is_in_it_once_media_is_reported(history: Replica) -> None:
+    """The one it reports about may be anybody."""
+    room = Room()
+    said = [room.calls("call", ANA, BOB), room.offers(CID, ANA, direct=True), room.offers(CID, EVE, direct=True)]
+    for message in said:
+        await written(history, message)
+    before = await history.get("/v1/calls/call")
+    paths = [path(f"c-{who}", first_media_ms=90.0) for who in (ANA, EVE)]
+    await written(history, room.reports(CID, "call", *paths))
+
+    assert before["steps"] == []
+    assert [step["to"] for step in (await history.get("/v1/calls/call"))["steps"]] == [f"c-{ANA}"]
 
 
 async def test_a_trace_that_was_not_kept_is_none_and_one_that_was_has_an_address(history: Replica, bus: Bus) -> None:

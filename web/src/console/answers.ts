@@ -71,20 +71,30 @@ export interface ListedCall {
   readonly durationMs: number | null;
   readonly reason: string | null;
   readonly participants: readonly Participant[];
+  /** Of the frame that started it. */
   readonly traceId: string | null;
+  /** The call's own, once it has ended. */
+  readonly ownTraceId: string | null;
   /** From the first offer to the start. */
   readonly setupMs: number | null;
+  /** From the same offer to the first answer. */
+  readonly firstAnswerMs: number | null;
+  /** As the first of those who began it reports it. */
+  readonly firstMediaMs: number | null;
 }
 
 export interface Step {
   readonly time: string;
   readonly type: "offered" | "answered" | "failed";
   readonly from: string;
-  readonly to: string;
+  /** Null where it went to a whole room. */
+  readonly to: string | null;
+  readonly traceUrl: string | null;
 }
 
 export type Call = ListedCall & {
   readonly traceUrl: string | null;
+  readonly ownTraceUrl: string | null;
   readonly steps: readonly Step[];
 };
 

@@ -1,19 +1,25 @@
 /** One call: who took part, how it came about, how well it went, and why it ended. */
 
-import type { Call as Answer, Participant, Step } from "../answers";
+import { useMemo } from "preact/hooks";
+import type { Call as Answer, Participant, Sample, Step } from "../answers";
 import * as api from "../api";
-import { duration, NONE } from "../format";
+import { count, duration, NONE } from "../format";
 import { useLive } from "../live";
+import { negotiations, rounds } from "../negotiations";
 import { Time } from "../parts/clock";
 import { Table } from "../parts/table";
+import { Waterfall, WaterfallLegend } from "../parts/waterfall";
 import { Badge, Fields, Person, RoomLink, Section, type Tone, Trouble } from "../parts/words";
 import { useReading } from "../reading";
 import { href } from "../router";
 import { CallState, Lasted } from "./calls";
-import { Quality } from "./quality";
+import { Quality, useSamples } from "./quality";
 
 const EVERY_MS = 10_000;
 const LIVE = ["call.started", "call.ended", "negotiation.*", "room.joined", "room.left"];
+
+/** More are in the list below. */
+const MOST_DRAWN = 100;
 
 const REASONS: Readonly<Record<string, string>> = {
   left: "A participant hung up, and one who is left alone is in no call.",
@@ -46,16 +52,18 @@ export function Call({ id }: { id: string }) {
 function Known({ call, refresh }: { call: Answer; refresh: () => void }) {
   const participants = useParticipants(call);
   useLive({ room: call.room }, LIVE, refresh);
+  const samples = useSamples(call);
   const users = new Map(participants.map(({ connectionId, userId }) => [connectionId, userId]));
+  const trace = call.ownTraceUrl ?? call.traceUrl;
   return (
     <>
       <div class="screen-head">
         <h1 tabIndex={-1}>
           Call in <RoomLink name={call.room} /> <CallState state={call.state} />
         </h1>
-        {call.traceUrl && (
-          <a class="button" href={call.traceUrl} target="_blank" rel="noreferrer">
-            Open its trace
+        {trace && (
+          <a class="button" href={trace} target="_blank" rel="noreferrer">
+            {call.ownTraceUrl ? "Open its trace" : "Open the trace of its start"}
           </a>
         )}
       </div>
@@ -69,11 +77,17 @@ function Known({ call, refresh }: { call: Answer; refresh: () => void }) {
           ["Began", <Time key="began" iso={call.startedAt} />],
           ["Ended", call.endedAt ? <Time key="ended" iso={call.endedAt} /> : NONE],
           ["Lasted", <Lasted key="lasted" call={call} />],
-          ["Setup", call.setupMs === null ? NONE : duration(call.setupMs)],
+          ["Setup", lasted(call.setupMs)],
+          ["First answer", lasted(call.firstAnswerMs)],
+          ["First media", lasted(call.firstMediaMs)],
           ["Call", <code key="id">{call.id}</code>],
-          ["Trace", call.traceId ? <code key="trace">{call.traceId}</code> : NONE],
+          [
+            call.ownTraceId ? "Trace" : "Trace of its start",
+            <Trace key="trace" id={call.ownTraceId ?? call.traceId} />,
+          ],
         ]}
       />
+      <Connecting call={call} users={users} samples={samples.value.value ?? []} />
       <div class="columns">
         <Section title="Participants">
           <Table<Seen>
@@ -106,7 +120,19 @@ function Known({ call, refresh }: { call: Answer; refresh: () => void }) {
                   <p>
                     <Person connectionId={step.from} userId={users.get(step.from)} />{" "}
                     {STEPS[step.type]?.words ?? step.type}{" "}
-                    <Person connectionId={step.to} userId={users.get(step.to)} />
+                    {step.to === null ? (
+                      "all in the room"
+                    ) : (
+                      <Person connectionId={step.to} userId={users.get(step.to)} />
+                    )}
+                    {step.traceUrl && (
+                      <>
+                        {" "}
+                        <a class="aside" href={step.traceUrl} target="_blank" rel="noreferrer">
+                          trace<span class="unseen"> of this step</span>
+                        </a>
+                      </>
+                    )}
                   </p>
                 </li>
               ))}
@@ -114,7 +140,7 @@ function Known({ call, refresh }: { call: Answer; refresh: () => void }) {
           )}
         </Section>
       </div>
-      <Quality call={call} users={users} />
+      <Quality reading={samples} users={users} />
       {call.state === "ended" && call.steps.some(({ type }) => type === "failed") && (
         <p class="hint">
           <Badge tone="poor">unanswered</Badge> An offer without an answer: the other had closed its page, had
@@ -123,6 +149,52 @@ function Known({ call, refresh }: { call: Answer; refresh: () => void }) {
       )}
     </>
   );
+}
+
+interface ConnectingProps {
+  readonly call: Answer;
+  /** Whose each connection is. */
+  readonly users: ReadonlyMap<string, string | null>;
+  readonly samples: readonly Sample[];
+}
+
+/** How long it took those in the call to hear each other. */
+function Connecting({ call, users, samples }: ConnectingProps) {
+  const all = useMemo(() => negotiations(call.steps, samples), [call.steps, samples]);
+  const drawn = useMemo(() => rounds(all.slice(0, MOST_DRAWN)), [all]);
+  if (all.length === 0) return null;
+  return (
+    <Section
+      title="How they came to hear each other"
+      aside={
+        all.length > MOST_DRAWN && (
+          <p class="hint">
+            the first {MOST_DRAWN} of {count(all.length)} offers
+          </p>
+        )
+      }
+    >
+      <WaterfallLegend />
+      {drawn.map((round) => (
+        <Waterfall
+          key={round.from}
+          round={round}
+          users={users}
+          title={`From ${sinceStart(round.from, call.startedAt)}`}
+        />
+      ))}
+    </Section>
+  );
+}
+
+const Trace = ({ id }: { id: string | null }) => (id ? <code>{id}</code> : NONE);
+
+const lasted = (ms: number | null): string => (ms === null ? NONE : duration(ms));
+
+function sinceStart(time: number, start: string): string {
+  const ms = time - Date.parse(start);
+  if (ms === 0) return "the start";
+  return `${duration(Math.abs(ms))} ${ms < 0 ? "before" : "after"} the start`;
 }
 
 type Seen = Omit<Participant, "joinedAt"> & { readonly joinedAt: string | null };

@@ -7,7 +7,7 @@ import { bytes, count, duration, NONE, percent } from "../format";
 import { Chart } from "../parts/chart";
 import { Table } from "../parts/table";
 import { Section, Trouble } from "../parts/words";
-import { useReading } from "../reading";
+import { type Reading, useReading } from "../reading";
 import { type Path, paths, timeline } from "../samples";
 
 const EVERY_MS = 5000;
@@ -19,16 +19,21 @@ const DRAWN_PATHS = 4;
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 interface QualityProps {
-  readonly call: Call;
+  readonly reading: Reading<readonly Sample[]>;
   /** Whose each connection is. */
   readonly users: ReadonlyMap<string, string | null>;
 }
 
-export function Quality({ call, users }: QualityProps) {
-  const known = useMemo(() => new Samples(call.id), [call.id]);
-  const active = call.state === "active";
-  const reading = useReading((ending) => known.more(ending), [call.id], active ? EVERY_MS : undefined);
+/** Read what the participants have measured, for as long as the call lasts. */
+export function useSamples({ id, state }: Call): Reading<readonly Sample[]> {
+  const known = useMemo(() => new Samples(id), [id]);
+  const active = state === "active";
+  const reading = useReading((ending) => known.more(ending), [id], active ? EVERY_MS : undefined);
   useEffect(() => reading.refresh(), [active]);
+  return reading;
+}
+
+export function Quality({ reading, users }: QualityProps) {
   const samples = reading.value.value;
   const found = useMemo(() => paths(samples ?? [], (id) => users.get(id) ?? id), [samples, users.size]);
   const times = useMemo(() => timeline(found), [found]);

@@ -212,7 +212,11 @@ def _wanted(wanted: CallFilter) -> Iterator[ColumnElement[bool]]:
 
 
 async def steps_of(db: AsyncConnection, app: str, call: str, limit: int) -> Sequence[RowMapping]:
-    """Return the negotiation steps that belong to a call, the earliest first."""
+    """
+    Return the negotiation steps that belong to a call, the earliest first.
+
+    Who has come to a call that lasts is not said before its end, but who reports media in it is there.
+    """
     return (await db.execute(_STEPS, {"app": app, "call": call, "limit": limit})).mappings().all()
 
 
@@ -220,7 +224,11 @@ _STEPS: Final = sa.text(f"""
     select s.time, s.type, s.connection_id, s.to_id, s.traceparent
     from history.calls c
     cross join lateral (
-        select array_agg(p.connection_id) as ids from history.participants p where p.app = c.app and p.call_id = c.id
+        select array(
+            select p.connection_id from history.participants p where p.app = c.app and p.call_id = c.id
+            union select f.connection_id from history.first_media f
+            where c.ended_at is null and f.app = c.app and f.call_id = c.id
+        ) as ids
     ) took
     cross join lateral (
         select * from history.steps r
