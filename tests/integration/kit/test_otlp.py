@@ -15,6 +15,8 @@ from support.child import Start
 from support.eventually import eventually
 from support.otlp import OtlpReceiver
 
+from parley.kit.http import http
+from parley.kit.probes import Probes, Receive, Scope, Send
 from parley.kit.telemetry import (
     call_of,
     current_trace_id,
@@ -241,7 +243,7 @@ async def test_what_was_slow_is_recorded_though_it_was_not_sampled() -> None:
             span("quick", at=now).end(now + 1_900_000_000)
             slow = span("slow", at=now)
             slow.end(now + 2_000_000_000)
-            messaging("process", "late", at=now, since=now - 3_000_000_000).end(now)
+            messaging("process", "late", parent=REFUSED, at=now, since=now - 3_000_000_000).end(now)
 
     assert slow.recording
     assert [received.name for received in receiver.spans] == ["slow", "process late"]
@@ -260,6 +262,25 @@ async def test_where_everything_fails_only_so_much_of_it_is_recorded() -> None:
                 failed.end()
 
     assert KEPT.burst <= len(receiver.spans) < 3 * KEPT.burst
+
+
+@pytest.mark.usefixtures("nothing_sampled")
+async def test_a_request_over_http_that_the_server_failed_is_recorded_though_it_was_not_sampled() -> None:
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        status = int(scope["path"].removeprefix("/"))
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    probes = Probes()
+    with OtlpReceiver() as receiver:
+        async with telemetry("rooms", receiver.endpoint), http(probes, "127.0.0.1", 0) as address, probes.mounted(app):
+            async with httpx.AsyncClient(base_url=f"http://{address}", headers={"traceparent": REFUSED}) as client:
+                for status in (200, 404, 503):
+                    await client.get(f"/{status}")
+
+    [failed] = receiver.spans
+    assert (failed.name, failed.trace_id, failed.failed) == ("GET", TRACE, True)
+    assert failed.attributes["error.type"] == "503"
 
 
 async def test_a_receiver_that_is_away_does_not_hold_the_process(start: Start) -> None:

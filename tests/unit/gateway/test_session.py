@@ -13,6 +13,7 @@ from parley.gateway.session import (
     REPEAT_SECONDS,
     Action,
     Check,
+    Fault,
     HangUp,
     Publish,
     Rules,
@@ -497,3 +498,15 @@ def test_the_clients_trace_travels_beside_the_command_and_not_in_it(frame: dict[
     assert isinstance(plain, Publish)
     assert (traced.traceparent, plain.traceparent) == (TRACE, None)
     assert traced.command == plain.command
+
+
+def test_a_refusal_says_whether_the_client_is_to_blame() -> None:
+    trouble = Refusal(ErrorCode.DEGRADED, "The log takes nothing.")
+    frame = json.dumps({"action": "signal", "to": PEER, "data": 1, "traceparent": TRACE})
+
+    (ours,) = receive(session(), frame, trouble=trouble)
+    (theirs,) = receive(session(), '{"action":"signal","to":"nobody","data":1}')
+
+    assert isinstance(ours, Say)
+    assert isinstance(theirs, Say)
+    assert (ours.fault, theirs.fault) == (Fault(ErrorCode.DEGRADED, TRACE), None)

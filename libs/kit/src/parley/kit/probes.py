@@ -151,6 +151,10 @@ class Probes:
         try:
             with span(scope["method"], kind="server", parent=parent) as request:
                 await app(scope, receive, observed)
+                if took is not None and code >= "500":
+                    request.fail(code)
+                if request.recording:
+                    request.set("http.response.status_code", int(code))
                 if request.recording and (route := _route(scope)):
                     request.rename(f"{scope['method']} {route}")
                     request.set("http.route", route)
