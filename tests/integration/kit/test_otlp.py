@@ -273,10 +273,14 @@ async def test_a_request_over_http_that_the_server_failed_is_recorded_though_it_
 
     probes = Probes()
     with OtlpReceiver() as receiver:
-        async with telemetry("rooms", receiver.endpoint), http(probes, "127.0.0.1", 0) as address, probes.mounted(app):
-            async with httpx.AsyncClient(base_url=f"http://{address}", headers={"traceparent": REFUSED}) as client:
-                for status in (200, 404, 503):
-                    await client.get(f"/{status}")
+        async with (
+            telemetry("rooms", receiver.endpoint),
+            http(probes, "127.0.0.1", 0) as address,
+            probes.mounted(app),
+            httpx.AsyncClient(base_url=f"http://{address}", headers={"traceparent": REFUSED}) as client,
+        ):
+            for status in (200, 404, 503):
+                await client.get(f"/{status}")
 
     [failed] = receiver.spans
     assert (failed.name, failed.trace_id, failed.failed) == ("GET", TRACE, True)
