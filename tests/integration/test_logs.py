@@ -213,3 +213,19 @@ async def test_the_end_of_a_connection_says_whose_it_was(parley: Instance, world
     told = await ends()
     assert (told[binary.id]["code"], told[binary.id]["reason"]) == (1003, "Send text frames.")
     assert (told[broken.id]["code"], told[broken.id]["reason"]) == (1006, "The connection broke.")
+
+
+async def test_a_connection_that_comes_back_has_a_line_for_each_of_its_sockets(parley: Instance, world: Guests) -> None:
+    guest = await world.parley()
+    guest.socket.transport.abort()
+    again = await world.parley(resume=guest.resume, n="0")
+    assert again.id == guest.id
+    await again.socket.close()
+
+    def told() -> list[dict[str, Any]]:
+        return [line for line in lines(parley) if line.get("connection") == guest.id and line["level"] == "info"]
+
+    await eventually(lambda: None if len(told()) == 4 else f"not yet: {told()}")
+    by_session = {(line["session"], line["event"]) for line in told()}
+    (first, second) = sorted({session for session, _ in by_session})
+    assert by_session == {(first, "opened"), (first, "closed"), (second, "resumed"), (second, "closed")}

@@ -1,5 +1,6 @@
 """Bugs, versions that do not fit and wrong rows: they are logged with where and what for, and without what was said."""
 
+import asyncio
 import io
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from support import ledger
 from support.captured_logs import configured_logs
 
 from parley.gateway.deliveries import readable
+from parley.kit.lifecycle import _unexpected
 from parley.kit.reader import Entry
 from parley.kit.rounds import Rules
 from parley.protocol.commands import AnyCommand, Asked, Batch
@@ -88,4 +90,23 @@ def test_what_a_gateway_cannot_read_is_not_repeated(log: io.StringIO, payload: b
 
     (line,) = said(log)
     assert line["sequence"] == 7
+    assert "MARK" not in log.getvalue()
+
+
+async def test_an_error_that_nobody_waited_for_is_told_without_what_it_was_given(log: io.StringIO) -> None:
+    """Python's own words for it show the call and its arguments."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_unexpected)
+
+    def fail(given: str) -> None:
+        raise ValueError(given)
+
+    try:
+        loop.call_soon(fail, "MARK")
+        await asyncio.sleep(0)
+    finally:
+        loop.set_exception_handler(None)
+
+    (line,) = said(log)
+    assert "in fail" in line["exception"]
     assert "MARK" not in log.getvalue()
