@@ -268,6 +268,20 @@ def test_every_pod_has_a_network_policy_unless_they_are_off(rendered: Rendered) 
         assert all(each["spec"]["policyTypes"] == ["Ingress", "Egress"] for each in found)
 
 
+def test_a_hook_finds_what_it_needs_before_the_release_is_there(rendered: Rendered) -> None:
+    """Its secrets are somebody else's, it mounts no ConfigMap of ours, and its NetworkPolicy comes before it."""
+    hooks = [job for job in rendered.of("Job") if "helm.sh/hook" in job["metadata"].get("annotations", {})]
+    for job in hooks:
+        assert not [volume for volume in pod_of(job)["spec"]["volumes"] if "configMap" in volume]
+        assert all(name.startswith("calls-") for name, _, where in keys_asked_for(rendered) if where.startswith("Job "))
+        labels = pod_of(job)["metadata"]["labels"].items()
+        for policy in rendered.of("NetworkPolicy"):
+            if policy["spec"]["podSelector"]["matchLabels"].items() <= labels:
+                weights = [int(each["metadata"]["annotations"]["helm.sh/hook-weight"]) for each in (policy, job)]
+                assert weights[0] < weights[1]
+    assert len(hooks) == (0 if rendered.of("StatefulSet") else 1)
+
+
 def test_what_a_policy_lets_out_another_lets_in(rendered: Rendered) -> None:
     """A peer among us that is allowed to be asked has a rule that lets the asker in."""
     policies = {each["metadata"]["name"]: each for each in rendered.of("NetworkPolicy")}
