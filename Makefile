@@ -16,7 +16,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard w
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run observe test test-python test-js check format schema examples chart chart-rollout dashboards rules-test bench chaos fuzz images images-test e2e pictures console-size web setup clean need-python need-node sdk-docs
+.PHONY: help run observe test test-python test-js check format schema examples chart chart-rollout dashboards rules-test alerts-test bench chaos fuzz images images-test e2e pictures console-size web setup clean need-python need-node sdk-docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ dashboards: setup ## Write the dashboards for Grafana
 
 rules-test: setup ## Check alerts and dashboards with promtool, and let each alert fire (needs Debian's prometheus)
 	.venv/bin/python -m deploy.prometheus.check
+
+alerts-test: setup ## Bring about what each alert warns of, and see it fire and end in a real Prometheus (as rules-test)
+	PYTHONPATH=tests .venv/bin/python -m alerts $(ARGS)
 
 bench: setup benchmarks/socketio/node_modules/.package-lock.json ## Measure, beside Socket.IO in the same run; prints one table
 	PYTHONPATH=tests .venv/bin/python -m benchmarks $(ARGS)
