@@ -283,9 +283,10 @@ CALL: Final = Board(
                     text=(
                         "Metrics know no single call: its id would be one more series for each. The console has who"
                         " took part, who offered to whom, how media went and why it ended: give the front door's"
-                        " address and the call's id above and follow **Console**. **As JSON** has its `traceId`, too:"
-                        " with tracing on, paste it above to see the call's beginning below. Then choose the time in"
-                        " which it lasted and look whether Parley was well."
+                        " address and the call's id above and follow **Console**. With tracing on, **As JSON** has its"
+                        " `traceId`, which is that of the frame that began it, `ownTraceId`, which is there once it has"
+                        " ended and leads to all its steps, and the `traceId` of each step: paste one above to see it"
+                        " below. Then choose the time in which it lasted and look whether Parley was well."
                     ),
                 ),
             ],
@@ -293,8 +294,25 @@ CALL: Final = Board(
         ),
         Row(
             "Its trace",
-            [Traces(title="From the frame that began it", about="Needs Tempo as a source.", query="$trace")],
+            [Traces(title="The trace above", about="Needs Tempo as a source.", query="$trace")],
             height=10,
+        ),
+        Row(
+            "How long calls waited meanwhile",
+            [
+                Lines(
+                    title="From the first offer to the first answer",
+                    about="Of calls that began then; the program or the person who is called takes most of it.",
+                    lines=slow("parley_history_call_first_answer_seconds"),
+                    unit="s",
+                ),
+                Lines(
+                    title="Until the first media",
+                    about="As the participants' programs report it; what is longer than the answer took is ICE.",
+                    lines=slow("parley_history_call_first_media_seconds"),
+                    unit="s",
+                ),
+            ],
         ),
         Row(
             "Negotiations meanwhile",
