@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import websockets
+from structlog.testing import capture_logs
 from support.gate import Client, Gate
 
 from parley.kit import tokens
@@ -46,12 +47,13 @@ async def test_our_clients_are_told_in_a_frame_why_not(nats_url: str, kind: str)
 
 @pytest.mark.parametrize("kind", BAD)
 async def test_other_clients_are_answered_before_the_upgrade(nats_url: str, kind: str) -> None:
-    bad, _, status, _ = BAD[kind]
+    bad, _, status, word = BAD[kind]
     async with Gate(nats_url, **PRODUCTION) as gate:
-        with pytest.raises(websockets.InvalidStatus) as refused:
+        with pytest.raises(websockets.InvalidStatus) as refused, capture_logs() as logs:
             await gate.workshop(f"/prod?app=default&token={bad or ''}")
 
         assert refused.value.response.status_code == status
+        assert {"event": "refused", "log_level": "info", "dialect": "apigw", "code": word} in logs
 
 
 async def test_a_token_may_come_in_three_places(nats_url: str) -> None:

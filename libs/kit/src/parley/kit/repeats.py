@@ -22,6 +22,9 @@ SECONDS: Final = 10.0
 EACH: Final = frozenset({"opened", "resumed", "closed"})
 """Of a connection; they are what is looked for."""
 
+PATIENT: Final = {"opentelemetry": (1, 600.0)}
+"""Libraries with a pace of their own: an exporter whose receiver is away says so at every attempt, for days."""
+
 MOST_KINDS: Final = 1000
 
 _LEFT_OUT: Final = metrics.counter(
@@ -49,18 +52,19 @@ class Repeats:
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Drop a library's line if there were enough of that library's."""
-        left_out = self._take(record.name)
+        library = record.name.partition(".")[0]
+        left_out = self._take(library, *PATIENT.get(library, (MOST, SECONDS)))
         if left_out:
             record.left_out = left_out
         return left_out is not None
 
-    def _take(self, kind: Hashable) -> int | None:
+    def _take(self, kind: Hashable, most: int = MOST, seconds: float = SECONDS) -> int | None:
         """Return how many of *kind* were left out before this one; None if it is to be left out, too."""
         now = self._now()
         since, written, left_out = self._kinds.get(kind, (now, 0, 0))
-        if now - since >= SECONDS:
+        if now - since >= seconds:
             since, written = now, 0
-        if written >= MOST:
+        if written >= most:
             self._kinds[kind] = since, written, left_out + 1
             _LEFT_OUT.inc()
             return None
