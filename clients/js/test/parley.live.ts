@@ -27,7 +27,8 @@ after(() => {
 });
 
 async function somebody(name: string): Promise<Connection & { readonly connectionId: string }> {
-  const connection = connect({ url, WebSocket: NodeWebSocket, metadata: { name } });
+  const traceparent = () => process.env.PARLEY_TRACEPARENT; // whoever runs this looks for it in the server's spans
+  const connection = connect({ url, WebSocket: NodeWebSocket, metadata: { name }, traceparent });
   connections.push(connection);
   return (await connection.opened()) as Connection & { readonly connectionId: string };
 }
