@@ -55,14 +55,15 @@ def test_an_address_with_a_secret_is_taken_for_all_others(partition):
     assert came(partition.asks("ana", letter()), "bob") == [("OFFER", b'{"n":1.10}')]
 
 
-def test_the_same_secret_takes_its_address_over_and_the_old_connection_s_end_changes_nothing(partition):
+def test_the_same_secret_takes_its_address_over_and_hears_when_the_old_connection_is_closed(partition):
     for name in ("dan", "eve"):
         partition.opens(name)
     partition.asks("dan", Register(box="box", name="b", secret="s"))
     outputs = partition.asks("eve", Register(box="box", name="b", secret="s"))
-    partition.take(c.Closed(app="a", connection=id_of("dan"), reason="disconnected", code=1006))
+    later = partition.take(c.Closed(app="a", connection=id_of("dan"), reason="disconnected", code=1006))
 
     assert [say.outcome for say in heard(outputs, "eve")] == ["again"]
+    assert [say.outcome for say in heard(later, "eve")] == ["new"]
     assert came(partition.asks("ana", letter()), "eve") == [("OFFER", b'{"n":1.10}')]
 
 

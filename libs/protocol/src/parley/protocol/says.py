@@ -90,7 +90,10 @@ class Registered(Say, kw_only=True, frozen=True, tag="registered"):
     box: str
     name: str
     outcome: Outcome
-    """`again`: the same secret has it already, on the same gateway. `taken`: another secret has it."""
+    """`again`: the same secret has it already, on the same gateway; `new` follows when that connection is closed.
+
+    `taken`: another secret has it.
+    """
 
 
 class LetterCame(Say, kw_only=True, frozen=True, tag="letter"):

@@ -35,6 +35,8 @@ class Holder(Struct, frozen=True, kw_only=True):
     connection: str
     secret: str | None = None
     """With which the same client may come again, and nobody else."""
+    before: str | None = None
+    """The connection whose place it has taken, until that one is closed."""
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
@@ -86,21 +88,30 @@ class Writer(Struct, frozen=True, kw_only=True):
 
 
 class Holders(Table[Address, Holder]):
-    """Holders by address and by connection."""
+    """Holders by address, by connection, and by whose place they have taken."""
 
     def __init__(self) -> None:
         super().__init__()
         self.of_connection: dict[str, dict[Address, None]] = {}
+        self.after: dict[str, dict[Address, None]] = {}
 
     def index(self, key: Address, old: Holder | None, new: Holder | None) -> None:
-        """Keep the derived index."""
+        """Keep the derived indexes."""
         if old is not None:
-            held = self.of_connection[old.connection]
-            del held[key]
-            if not held:
-                del self.of_connection[old.connection]
+            _drop(self.of_connection, old.connection, key)
+            if old.before is not None:
+                _drop(self.after, old.before, key)
         if new is not None:
             self.of_connection.setdefault(new.connection, {})[key] = None
+            if new.before is not None:
+                self.after.setdefault(new.before, {})[key] = None
+
+
+def _drop(index: dict[str, dict[Address, None]], connection: str, address: Address) -> None:
+    addresses = index[connection]
+    del addresses[address]
+    if not addresses:
+        del index[connection]
 
 
 class Letters(Table[LetterKey, Waiting]):
@@ -145,11 +156,6 @@ class Post:
         self.holders = Holders()
         self.letters = Letters()
         self.writers: Table[Address, Writer] = Table()
-
-    def forget(self, connection: str) -> None:
-        """Free what a connection holds; it is closed. What it has written stays for whom it is for."""
-        for address in list(self.holders.of_connection.get(connection, ())):
-            del self.holders[address]
 
     def room_for(self, letter: Waiting) -> bool:
         """Whether one more letter may wait at its address, and one more of its sender's anywhere."""

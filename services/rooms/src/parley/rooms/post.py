@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from parley.protocol import events, says
 from parley.protocol.codes import CloseCode, ErrorCode
 from parley.protocol.commands import Asked
@@ -30,10 +32,15 @@ def register(rows: Rows, command: Asked, request: Register, at: Place) -> Iterat
         yield Deliver(row.gateway, (command.connection,), close)
         return
     app, box, name = address
-    rows.post.holders[address] = Holder(
-        app=app, box=box, name=name, connection=command.connection, secret=request.secret
-    )
     again = before is not None and request.secret is not None and _is_here(rows, before, at)
+    rows.post.holders[address] = Holder(
+        app=app,
+        box=box,
+        name=name,
+        connection=command.connection,
+        secret=request.secret,
+        before=before.connection if before is not None and again else None,
+    )
     yield from _registered(rows, command, request, "again" if again else "new")
     for waiting in rows.post.letters.at(address):
         del rows.post.letters[waiting.key]
@@ -48,6 +55,22 @@ def release(rows: Rows, command: Asked, request: Release) -> Iterator[Output]:
         del rows.post.holders[address]
     if request.ref is not None:
         yield from rows.to(command.connection, says.Ok(ref=request.ref))
+
+
+def forget(rows: Rows, connection: str) -> Iterator[Output]:
+    """Free what a connection holds; it is closed. What it has written stays for whom it is for.
+
+    Who has taken its place is told that the address is new. PeerJS's client closes its socket before it comes again and
+    waits to hear so; the two ways are not equally fast, and the end of the old one may arrive after the new one.
+    """
+    holders = rows.post.holders
+    for address in list(holders.of_connection.get(connection, ())):
+        del holders[address]
+    for address in sorted(holders.after.get(connection, ())):
+        holder = holders[address]
+        holders[address] = replace(holder, before=None)
+        said = says.Registered(box=holder.box, name=holder.name, outcome="new")
+        yield from rows.to(holder.connection, said)
 
 
 def letter(rows: Rows, command: Asked, request: Letter, at: Place) -> Iterator[Output]:

@@ -75,8 +75,7 @@ class Rooms:
                 yield from self._moved(command, at)
             case c.Closed() as command:
                 for row in rows.registry.closed(command, at):
-                    rows.forget(row.id)
-                    yield from membership.leave_all(rows, row.id, command.reason, at)
+                    yield from self._leaves(row, command.reason, at)
             case c.PresenceSet() as command:
                 yield from self._presence(command, at)
             case c.Remove() as command:
@@ -268,6 +267,11 @@ class Rooms:
     def _ended(self, ended: list[Connection], reason: c.Reason, code: CloseCode, at: Place) -> Iterator[Output]:
         """Take connections, that ended without their gateway's doing, out of their rooms, and have them closed."""
         for row in ended:
-            self.rows.forget(row.id)
-            yield from membership.leave_all(self.rows, row.id, reason, at)
+            yield from self._leaves(row, reason, at)
             yield Deliver(row.gateway, (row.id,), says.Close(session=row.session, code=code, reason=reason))
+
+    def _leaves(self, row: Connection, reason: c.Reason, at: Place) -> Iterator[Output]:
+        """Take a connection that is closed from everywhere."""
+        self.rows.forget(row.id)
+        yield from post.forget(self.rows, row.id)
+        yield from membership.leave_all(self.rows, row.id, reason, at)

@@ -80,7 +80,6 @@ class Rows:
     def forget(self, connection: str) -> None:
         """Forget how a connection presented itself, and what it had begun with others; it is closed."""
         self.negotiations.forget(connection)
-        self.post.forget(connection)
         if connection in self.known:
             del self.known[connection]
 

@@ -119,6 +119,7 @@ holders: Final = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("connection", sa.Text, nullable=False),
     sa.Column("secret", sa.Text),
+    sa.Column("before", sa.Text),
 )
 
 letters: Final = sa.Table(
