@@ -1,7 +1,6 @@
 """Migrations: a schema per service, one replica at a time, all or nothing, and refused when unknown."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -133,31 +132,10 @@ async def test_what_is_new_is_applied_to_what_is_there(
     ]
 
 
-async def test_two_processes_that_migrate_at_once_do_it_once(
-    database_url: str, write: Write, witness: asyncpg.Connection, tmp_path: Path
-) -> None:
-    write(_20260101_members=MEMBERS, _20260102_color=COLOR)
-    program = "import asyncio, sys; from parley.kit.migrate import migrate; print(asyncio.run(migrate(*sys.argv[1:])))"
-    processes = [
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-c", program, database_url, "painting"),
-            env=os.environ | {"PYTHONPATH": str(tmp_path / "packages")},
-            stdout=asyncio.subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]
-    said = [(await process.communicate())[0].decode().splitlines()[-1] for process in processes]
-
-    assert [process.returncode for process in processes] == [0, 0]
-    assert sorted(said) == [str([FIRST, SECOND]), "[]"]
-    assert await witness.fetchval("select count(*) from painting.members") == 1
-
-
 async def test_replicas_wait_for_the_one_that_migrates(
     database_url: str, write: Write, witness: asyncpg.Connection
 ) -> None:
-    """The same in one process, where they surely overlap."""
+    """Each with a connection of its own, as in processes of their own; here they surely overlap."""
     write(_20260101_members=MEMBERS)
 
     applied = await asyncio.gather(*(migrate(database_url, "painting") for _ in range(3)))
