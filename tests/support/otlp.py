@@ -35,6 +35,8 @@ class ReceivedSpan:
     start: int
     end: int
     failed: bool
+    said: str
+    """Of its status, and of what was raised in it."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def _decoded(request: ExportTraceServiceRequest) -> list[ReceivedSpan]:
             start=span.start_time_unix_nano,
             end=span.end_time_unix_nano,
             failed=span.status.code == span.status.STATUS_CODE_ERROR,
+            said="\n".join([span.status.message, *(str(_attributes(event.attributes)) for event in span.events)]),
         )
         for resource in request.resource_spans
         for scope in resource.scope_spans

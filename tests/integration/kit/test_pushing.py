@@ -4,7 +4,6 @@ import asyncio
 import signal
 import socket
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -93,14 +92,15 @@ async def test_they_are_sent_again_and_again() -> None:
             )
 
 
-async def test_a_receiver_that_hangs_holds_neither_the_loop_nor_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_receiver_that_hangs_holds_neither_the_loop_nor_the_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3600")  # for as long the SDK alone would wait
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         async with pushing("rooms", endpoint, every=0.01, patience=0.1):
             for _ in range(10):  # the loop turns, though nothing comes of what is sent
                 await asyncio.sleep(0.01)
-            ending = time.monotonic()
-    assert time.monotonic() - ending < 8  # the SDK alone waits for ten
     assert "did not arrive in time" in capsys.readouterr().out
 
 

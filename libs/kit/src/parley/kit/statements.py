@@ -29,7 +29,7 @@ def trace_statements(engine: AsyncEngine) -> None:
 
     def fail(failure: ExceptionContext) -> None:
         if found := getattr(failure.execution_context, "parley_span", None):
-            found.set("error.type", type(failure.original_exception).__name__)
+            found.fail(type(failure.original_exception).__name__)
             found.end()
 
     event.listen(engine.sync_engine, "before_cursor_execute", begin)

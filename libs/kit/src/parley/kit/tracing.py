@@ -26,7 +26,7 @@ from opentelemetry.trace import (
     TraceFlags,
 )
 
-from parley.kit import resource
+from parley.kit import discretion, resource
 from parley.kit.flow import Flow, Rate
 from parley.kit.telemetry import NOT_SAMPLED, Described, Kind, Span, Value, described
 
@@ -252,9 +252,15 @@ class Recorded:
         self._span.set_status(Status(StatusCode.ERROR, error))
 
     def raised(self, error: Exception) -> None:
-        """Mark it: this was raised in it."""
-        self._span.record_exception(error)
-        self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        """Mark it: this was raised in it. Of its words a trace has no more than a log would, it is read as widely."""
+        said = discretion.told(error)
+        happened = {
+            "exception.type": type(error).__qualname__,
+            "exception.message": said,
+            "exception.stacktrace": discretion.trace_of(error),
+        }
+        self._span.add_event("exception", happened)
+        self._span.set_status(Status(StatusCode.ERROR, said))
 
     def end(self, at: int | None = None) -> None:
         """End it, now or *at* nanoseconds since the epoch."""
