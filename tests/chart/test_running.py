@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from itertools import product
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -104,38 +105,32 @@ async def test_services_ask_each_other_what_only_they_know(system: System) -> No
     assert not refusals(system)
 
 
-@pytest.mark.parametrize(
-    ("source", "claimed", "seen"),
-    [
-        (INGRESS, "203.0.113.7", "203.0.113.7"),
-        (INGRESS, "198.51.100.1, 203.0.113.7", "203.0.113.7"),  # the first one is what its client has claimed
-        (INGRESS, "", INGRESS),
-        (STRANGER, "203.0.113.7", STRANGER),
-        (STRANGER, "", STRANGER),
-    ],
-)
-async def test_a_clients_address_is_what_trusted_proxies_say(
-    system: System, source: str, claimed: str, seen: str
-) -> None:
+CLAIMS = [
+    (INGRESS, "203.0.113.7", "203.0.113.7"),
+    (INGRESS, "198.51.100.1, 203.0.113.7", "203.0.113.7"),  # the first one is what its client has claimed
+    (INGRESS, "", INGRESS),
+    (STRANGER, "203.0.113.7", STRANGER),
+    (STRANGER, "", STRANGER),
+]
+"""Who connects, whom it claims to speak for, and whose address that makes it."""
+
+
+async def test_a_clients_address_is_what_trusted_proxies_say(system: System) -> None:
     """Through the front door, and at a gateway itself: a claim counts from a proxy of ours, and from nobody else."""
-    headers = {"X-Forwarded-For": claimed} if claimed else {}
-    gateway, *_ = system.sockets
-    for door in (urlsplit(system.url).netloc, gateway):
-        async with (
-            websocket(
+    bearer = {"Authorization": f"Bearer {system.token('admin')}"}
+    async with httpx.AsyncClient(base_url=system.url, headers=bearer, trust_env=False) as http:
+        for door, (source, claimed, seen) in product((urlsplit(system.url).netloc, system.sockets[0]), CLAIMS):
+            async with websocket(
                 f"ws://{door}/?token={system.token()}",
-                additional_headers=headers,
+                additional_headers={"X-Forwarded-For": claimed} if claimed else {},
                 subprotocols=[Subprotocol("parley.v1")],
                 local_addr=(source, 0),
                 proxy=None,
-            ) as socket,
-            httpx.AsyncClient(base_url=system.url, trust_env=False) as http,
-        ):
-            name = json.loads(await socket.recv())["connectionId"]
-            bearer = {"Authorization": f"Bearer {system.token('admin')}"}
-            shown = await http.get(f"/@connections/{quote(name)}", headers=bearer)
+            ) as socket:
+                name = json.loads(await socket.recv())["connectionId"]
+                shown = await http.get(f"/@connections/{quote(name)}")
 
-        assert shown.json()["identity"]["sourceIp"] == seen, door
+            assert shown.json()["identity"]["sourceIp"] == seen, (door, source, claimed)
 
 
 async def texts(client: Client, count: int) -> list[str]:
