@@ -28,18 +28,25 @@ WRONG = [
     {"ana": {"see": "nothing"}},
     {"ana": {"sees": [{"type": "ok", "ref": "..."}]}},
     {"ana": {"closed": 1000}},
-    {"bob": {"sees": [{"type": "ok", "ref": "b"}, {"type": "ok", "ref": "c"}]}},
 ]
+
+
+def wrong(step: dict[str, object]) -> Transcript:
+    send = {"bob": {"send": {"action": "signal", "ref": "b", "to": "$ana", "data": 1}}}
+    return Transcript({"name": "wrong", "steps": [{"ana": {"see": "nothing"}}, send, step]})
 
 
 @pytest.mark.parametrize("step", WRONG)
 async def test_a_transcript_that_says_something_else_fails(parley: Instance, step: dict[str, object]) -> None:
     """The runner can tell; otherwise every transcript would prove nothing."""
-    send = {"bob": {"send": {"action": "signal", "ref": "b", "to": "$ana", "data": 1}}}
-    transcript = Transcript({"name": "wrong", "steps": [{"ana": {"see": "nothing"}}, send, step]})
-
     with pytest.raises(Difference):
-        await transcript.play(parley.url)
+        await wrong(step).play(parley.url)
+
+
+async def test_a_transcript_that_says_more_fails(parley: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("support.transcript.PATIENCE_SECONDS", 2.0)
+    with pytest.raises(Difference):
+        await wrong({"bob": {"sees": [{"type": "ok", "ref": "b"}, {"type": "ok", "ref": "c"}]}}).play(parley.url)
 
 
 def test_a_transcript_with_a_word_that_is_none_is_refused() -> None:

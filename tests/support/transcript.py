@@ -49,8 +49,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-PATIENCE_SECONDS = 20.0
-LONGER_SECONDS = 15.0
+PATIENCE_SECONDS = 60.0
 SILENCE_SECONDS = 0.3
 """Long enough for a frame that should not come to come."""
 
@@ -188,9 +187,6 @@ class Stage:
         else:
             self._compare(expected, await self._next(client))
 
-    async def later(self, client: str, expected: Any) -> None:
-        self._compare(expected, await self._next(client, LONGER_SECONDS))
-
     async def sees(self, client: str, expected: list[Any]) -> None:
         left = list(expected)
         while left:
@@ -228,9 +224,9 @@ class Stage:
         """Close what is open."""
         await asyncio.gather(*(socket.close() for socket in self._sockets.values()))
 
-    async def _next(self, client: str, within: float = PATIENCE_SECONDS) -> str:
+    async def _next(self, client: str) -> str:
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 frame = await self._sockets[client].recv()
         except TimeoutError:
             raise Difference("nothing came") from None
