@@ -14,7 +14,6 @@ Clients connect in the order in which they are first named, to an app of the tra
     text      write these bytes as a text frame, whatever they are
     see       the next frame is this: JSON, or text as it stands; `nothing` for a moment of silence
     sees      the next frames are these, in any order
-    later     the next frame is this, and it may take longer
     connect   come now instead of at the beginning; takes `query`, and `path`
     refused   come now, and be answered this status instead of an upgrade; takes `status`, and what connect takes
     close     end the connection with this code
