@@ -53,6 +53,20 @@ class Watcher:
             and labels.items() <= alert["labels"].items()
         ]
 
+    async def settled(self, within: float) -> None:
+        """Wait until everything is scraped, and every rule was evaluated without an error."""
+
+        async def wrong() -> list[str]:
+            targets = (await self._http.get("/api/v1/targets")).json()["data"]["activeTargets"]
+            groups = (await self._http.get("/api/v1/rules")).json()["data"]["groups"]
+            rules = [rule for group in groups for rule in group["rules"]]
+            return [
+                *(f"{target['labels']}: {target['health']}" for target in targets if target["health"] != "up"),
+                *(f"{rule['name']}: {rule['health']}" for rule in rules if rule["health"] != "ok"),
+            ]
+
+        await eventually(wrong, within, pause=LOOK_SECONDS)
+
     async def silent(self, within: float) -> None:
         """Wait until no alert is even pending."""
         await eventually(lambda: [str(alert["labels"]) for alert in self.active()], within, pause=LOOK_SECONDS)
@@ -73,11 +87,6 @@ class Watcher:
             lambda: f"{name} goes on: {self._told()}" if self.active(name) else None, within, pause=LOOK_SECONDS
         )
         self._pending.pop(name, None)
-
-    async def value(self, query: str) -> str:
-        """Return what Prometheus answers to a query, for messages."""
-        answer = (await self._http.get("/api/v1/query", params={"query": query})).json()
-        return json.dumps(answer.get("data", answer))
 
     def _told(self) -> list[str]:
         return [f"{alert['labels']['alertname']} {alert['state']}" for alert in self._active]
