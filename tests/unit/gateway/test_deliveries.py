@@ -249,8 +249,11 @@ def test_a_bucket_names_the_last_trace_in_it_as_prometheus_reads_it(measured: La
 class Tracing:
     """Records the spans of deliveries, as one that samples or not."""
 
-    def __init__(self, *, samples: bool) -> None:
+    follows = True
+
+    def __init__(self, *, samples: bool, slow: float = 1) -> None:
         self.spans: list[Any] = []
+        self.slow = slow * 1e9
         self._samples = samples
 
     def begin(self, name: str, kind: str, parent: str | None, *, attributes: Any, **given: Any) -> Any:
@@ -287,7 +290,25 @@ def test_a_delivery_has_a_span_and_its_bucket_names_it_if_it_is_recorded(
     assert len(exemplars) == (1 if samples_ else 0)
 
 
-def test_a_delivery_that_fails_marks_its_span(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("slow", "spans"), [(0.2, 0), (0.1, 1)])
+def test_of_deliveries_that_are_not_sampled_those_have_a_span_that_were_slow(
+    measured: Latencies, monkeypatch: pytest.MonkeyPatch, slow: float, spans: int
+) -> None:
+    """Since their frame came; and if it is recorded, its bucket names it."""
+    tracing = Tracing(samples=True, slow=slow)
+    monkeypatch.setattr(telemetry, "_tracing", tracing)
+    unsampled = TRACE[:-2] + "00"
+
+    reader(ana=Client(V1)).read(3, message(replace(told(1, 0, hello(), "ana"), time=CAME, traceparent=unsampled)))
+
+    assert [(span.parent, span.since) for span in tracing.spans] == [(unsampled, int(CAME_AT * 1e9))] * spans
+    assert samples(measured)["count"] == 1
+    (family,) = measured.collect()
+    assert sum(sample.exemplar is not None for sample in family.samples) == spans
+
+
+@pytest.mark.parametrize("flags", ["00", "01"])
+def test_a_delivery_that_fails_marks_its_span(monkeypatch: pytest.MonkeyPatch, flags: str) -> None:
     class Broken(Client):
         def deliver(self, *_: object) -> None:
             raise ZeroDivisionError
@@ -296,6 +317,7 @@ def test_a_delivery_that_fails_marks_its_span(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(telemetry, "_tracing", tracing)
 
     with capture_logs():
-        reader(ana=Broken(V1)).read(3, message(told(1, 0, hello(), "ana")))
+        event = replace(told(1, 0, hello(), "ana"), traceparent=TRACE[:-2] + flags)
+        reader(ana=Broken(V1)).read(3, message(event))
 
     assert [span.errors for span in tracing.spans] == [["ZeroDivisionError"]]

@@ -29,6 +29,8 @@ __all__ = [
     "described",
     "messaging",
     "recording",
+    "refused",
+    "slow",
     "span",
     "span_of_call",
     "telemetry",
@@ -85,6 +87,11 @@ class Span(Protocol):
 
 class Tracing(Protocol):
     """What records spans; see ``tracing.py``."""
+
+    slow: int
+    """Nanoseconds from when on work is slow."""
+    follows: bool
+    """Whether what goes on from a trace that is not sampled is not sampled either."""
 
     def begin(
         self,
@@ -246,6 +253,20 @@ def span_of_call(
 def recording() -> bool:
     """Whether this process records spans at all."""
     return _tracing is not None
+
+
+def refused(traceparent: object) -> bool:
+    """Whether a span that goes on from *traceparent* is recorded only if it fails or is slow.
+
+    Where there are many such it is cheaper to make none, and one when that has happened.
+    """
+    tracing = _tracing
+    return tracing is None or (tracing.follows and isinstance(traceparent, str) and traceparent[-1] in NOT_SAMPLED)
+
+
+def slow(seconds: float) -> bool:
+    """Whether what took so long is recorded in any case."""
+    return _tracing is not None and seconds * 1e9 >= _tracing.slow
 
 
 def current_trace_id() -> str | None:

@@ -59,7 +59,7 @@ class Otlp:
     """
 
     def __init__(self, service: str, endpoint: str, slow_seconds: float) -> None:
-        self.slow: Final = int(slow_seconds * 1e9)
+        self.slow = int(slow_seconds * 1e9)
         """In nanoseconds."""
         self._ids = _Ids()
         about = Resource.create(resource.attributes(service))
@@ -71,7 +71,7 @@ class Otlp:
         keeper.add_span_processor(exporter)
         self._keeper = keeper.get_tracer("parley")
         self._kept = Flow(KEPT, time.monotonic())
-        self._follows_parent = isinstance(self._provider.sampler, ParentBased)
+        self.follows = isinstance(self._provider.sampler, ParentBased)
         self._bound = _bound(self._provider.sampler)
 
     def begin(
@@ -88,7 +88,7 @@ class Otlp:
     ) -> Span:
         """Begin a span; see `telemetry.span`, `telemetry.messaging` and `telemetry.span_of_call`."""
         began = time.time_ns() if at is None else at
-        if parent is not None and self._follows_parent and parent[-1] in NOT_SAMPLED:
+        if parent is not None and self.follows and parent[-1] in NOT_SAMPLED:
             return Unsampled(self, parent, name, kind, attributes, links, began, began if since is None else since)
         remote = _context_of(parent) if parent is not None else None
         above = remote or trace.get_current_span().get_span_context()
@@ -99,7 +99,7 @@ class Otlp:
                 return self._recorded(self._tracer, begun, own=own)
             begun.traceparent = f"{own[:-2]}00"
             begun.own = True
-        elif above.trace_flags.sampled or not self._follows_parent:
+        elif above.trace_flags.sampled or not self.follows:
             return self._recorded(self._tracer, begun, above)
         else:
             begun.traceparent = _traceparent_of(above)

@@ -99,12 +99,24 @@ class Deliveries:
                 self._obey(receiver, say)  # type: ignore[arg-type] # it is one
             return
         came = None if isinstance(event.time, UnsetType) else seconds_of(event.time)
-        if telemetry.recording():
+        if not telemetry.refused(event.traceparent):
             self._traced(event, n, came)
             return
-        here = self._tell(told.to, say, n)  # type: ignore[arg-type] # it is for clients, as it is not for us
+        try:
+            here = self._tell(told.to, say, n)  # type: ignore[arg-type] # it is for clients, as it is not for us
+        except Exception as error:
+            span = _span(event, came)
+            span.fail(type(error).__name__)
+            span.end()
+            raise
         if came is not None and here:
-            LATENCIES.observe(ROUTES[type(say)], time() - came, here)
+            took = time() - came
+            known = None
+            if telemetry.slow(took):
+                span = _span(event, came)
+                span.end()
+                known = span.traceparent if span.recording else None
+            LATENCIES.observe(ROUTES[type(say)], took, here, known)
 
     def _traced(self, event: CloudEvent[Told], n: int, came: float | None) -> None:
         """Tell clients, and a trace of it."""
