@@ -57,6 +57,8 @@ class Return(NamedTuple):
 class Socket:
     """A WebSocket, from both ends."""
 
+    ended_by_us = False  # for the log, which nobody reads here
+
     def __init__(self, gateway: Gateway, client: Client) -> None:
         self.gateway = gateway
         self.client = client
