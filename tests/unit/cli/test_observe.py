@@ -5,7 +5,9 @@ import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from html.parser import HTMLParser
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +233,8 @@ def test_otlp_is_read_in_protobuf_and_in_json() -> None:
         (from_json, b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"not hex"}]}]}]}'),
         (from_json, b'{"resourceSpans":7}'),
         (from_json, b"\xff"),
+        (from_json, b"7"),
+        (from_json, b"null"),
     ],
 )
 def test_what_is_no_otlp_is_refused_with_a_sentence(read: Callable[[bytes], Any], body: bytes) -> None:
@@ -312,6 +316,17 @@ def sent(viewer: Viewer, body: bytes, **headers: str) -> httpx.Response:
     return httpx.post(f"http://{viewer.address}/v1/traces", content=body, headers=said)
 
 
+def said_to_be_long(viewer: Viewer, length: str) -> int:
+    """Return the answer to a length that clients of HTTP would not say."""
+    connection = HTTPConnection(viewer.address)
+    connection.putrequest("POST", "/v1/traces")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", length)
+    connection.endheaders()
+    with closing(connection):
+        return connection.getresponse().status
+
+
 def exported() -> bytes:
     request = ExportTraceServiceRequest()
     request.resource_spans.add().scope_spans.add().spans.add(
@@ -339,13 +354,17 @@ def test_what_does_not_fit_is_refused_and_the_viewer_goes_on(viewer: Viewer) -> 
     assert sent(viewer, bomb, Content_Encoding="gzip").status_code == 413
     assert sent(viewer, b"no gzip", Content_Encoding="gzip").status_code == 400
     assert sent(viewer, exported(), Content_Type="text/plain").status_code == 415  # what any page can send
+    assert said_to_be_long(viewer, "9" * 5000) == 413
     assert httpx.get(f"http://{viewer.address}/livez").status_code == 200
 
 
-def test_a_page_from_elsewhere_reads_nothing(viewer: Viewer) -> None:
+def test_a_page_from_elsewhere_reads_nothing_and_sends_nothing(viewer: Viewer) -> None:
+    """Also where its own name leads to this machine, as it may have arranged."""
     address = f"http://{viewer.address}/v1/traces"
 
     assert httpx.get(f"http://{viewer.address}/", headers={"Host": "evil.test"}).status_code == 421
+    assert sent(viewer, exported(), Host="evil.test").status_code == 421
+    assert not len(viewer.traces)
     assert "Access-Control-Allow-Origin" not in httpx.options(address, headers={"Origin": "http://evil.test"}).headers
     allowed = httpx.options(address, headers={"Origin": "http://localhost:8080"})
     assert allowed.headers["Access-Control-Allow-Origin"] == "http://localhost:8080"

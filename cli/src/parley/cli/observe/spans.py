@@ -71,7 +71,7 @@ def from_json(body: bytes) -> list[Span]:
     request = ExportTraceServiceRequest()
     try:
         ParseDict(_with_ids(json.loads(body)), request, ignore_unknown_fields=True)
-    except (ParseError, ValueError, RecursionError) as error:
+    except (ParseError, TypeError, ValueError, RecursionError) as error:  # a TypeError is for what is no object
         raise UnreadableError(f"This is no OTLP in JSON: {error}") from error
     return _spans(request)
 

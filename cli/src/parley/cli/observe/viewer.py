@@ -6,13 +6,14 @@ loopback, so that no page from elsewhere reads it through a name of its own.
 """
 
 import re
+import sys
 import threading
 import zlib
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from parley.cli.embedded.ports import LOOPBACK
 from parley.cli.observe import pages
@@ -50,6 +51,11 @@ class Viewer(ThreadingHTTPServer):
         """``host:port``."""
         return f"{LOOPBACK}:{self.server_address[1]}"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of who has hung up; all else is a bug."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
 
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
@@ -62,17 +68,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Show a page."""
-        url = urlsplit(self.path)
-        if not _LOOPBACK.fullmatch(self.headers.get("Host", "")):
-            self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"Call this by 127.0.0.1 or localhost.\n", "text/plain")
-        elif url.path == "/livez":
+        try:
+            self._called_by_our_name()
+        except RefusedError as error:
+            self._refuse(error.status, error)
+            return
+        path, _, query = self.path.partition("?")
+        if path == "/livez":
             self._answer(HTTPStatus.OK, b'{"live":true}', "application/json")
-        elif url.path == "/style.css":
+        elif path == "/style.css":
             self._answer(HTTPStatus.OK, pages.STYLE, "text/css")
-        elif url.path == "/":
-            self._list(parse_qs(url.query))
-        elif url.path.startswith("/traces/"):
-            self._show(url.path.removeprefix("/traces/"))
+        elif path == "/":
+            self._list(parse_qs(query))
+        elif path.startswith("/traces/"):
+            self._show(path.removeprefix("/traces/"))
         else:
             self._answer(HTTPStatus.NOT_FOUND, b"There is nothing at this path.\n", "text/plain")
 
@@ -80,11 +89,11 @@ class Handler(BaseHTTPRequestHandler):
         """Take spans in."""
         kind = self.headers.get_content_type()
         try:
+            self._called_by_our_name()
             spans = self._reader(kind)(self._body())
         except (RefusedError, UnreadableError) as error:
             self.close_connection = True
-            status = error.status if isinstance(error, RefusedError) else HTTPStatus.BAD_REQUEST
-            self._answer(status, f"{error}\n".encode(), "text/plain")
+            self._refuse(error.status if isinstance(error, RefusedError) else HTTPStatus.BAD_REQUEST, error)
             return
         with self.server.turn:
             self.server.traces.add(spans)
@@ -107,6 +116,10 @@ class Handler(BaseHTTPRequestHandler):
             page = pages.shown(trace_id, traces) if traces else pages.missing(trace_id)
         self._page(page, HTTPStatus.OK if traces else HTTPStatus.NOT_FOUND)
 
+    def _called_by_our_name(self) -> None:
+        if not _LOOPBACK.fullmatch(self.headers.get("Host", "")):
+            raise RefusedError(HTTPStatus.MISDIRECTED_REQUEST, "Call this by 127.0.0.1 or localhost.")
+
     def _reader(self, kind: str) -> Callable[[bytes], list[Span]]:
         if self.path != "/v1/traces":
             raise RefusedError(HTTPStatus.NOT_FOUND, "Only traces are taken in, at /v1/traces.")
@@ -118,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal():
             raise RefusedError(HTTPStatus.LENGTH_REQUIRED, "Say how long it is, with Content-Length.")
-        if int(length) > BODY_BYTES:
+        if len(length) > len(str(BODY_BYTES)) or int(length) > BODY_BYTES:
             raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {BODY_BYTES} bytes are read.")
         body = self.rfile.read(int(length))
         if self.headers.get("Content-Encoding", "identity") == "identity":
@@ -131,6 +144,9 @@ class Handler(BaseHTTPRequestHandler):
         if unpacker.unconsumed_tail:
             raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {BODY_BYTES} bytes are unpacked.")
         return body
+
+    def _refuse(self, status: HTTPStatus, why: Exception) -> None:
+        self._answer(status, f"{why}\n".encode(errors="replace"), "text/plain")
 
     def _page(self, page: str, status: HTTPStatus = HTTPStatus.OK) -> None:
         self._answer(status, page.encode(errors="replace"), "text/html; charset=utf-8")

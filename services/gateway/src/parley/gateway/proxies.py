@@ -41,7 +41,7 @@ def _backwards(peer: str, forwarded: str) -> Iterator[Address]:
     """Give the addresses from *peer* on; what is no address ends them, as nobody knows who is behind it."""
     for said in (peer, *reversed(forwarded.split(","))):
         try:
-            address = ip_address(said.strip())
+            address = ip_address(said.strip().partition("%")[0])  # behind it an interface of theirs, or any text
         except ValueError:
             return
         yield getattr(address, "ipv4_mapped", None) or address
