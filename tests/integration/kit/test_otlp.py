@@ -1,10 +1,13 @@
 """Traces as a collector receives them."""
 
 import asyncio
+import gc
 import io
 import signal
 import socket
 import time
+from contextlib import suppress
+from weakref import ref
 
 import httpx
 import msgspec
@@ -236,6 +239,28 @@ async def test_what_fails_is_recorded_though_it_was_not_sampled() -> None:
     assert sent.attributes["parley.kept"] == "error"
     assert (sent.attributes["parley.room"], sent.attributes["parley.route"]) == ("r", "chat")
     assert (raised.name, raised.trace_id, raised.parent_id, raised.failed) == ("raised", TRACE, PARENT, True)
+
+
+@pytest.mark.usefixtures("nothing_sampled")
+async def test_what_failed_is_let_go_of_with_all_that_it_has_seen() -> None:
+    """An error knows where it was raised, and so the span: neither may keep the other, and all they know with them."""
+
+    class OwnError(Exception):
+        """One that can be watched."""
+
+    def fail() -> "ref[OwnError]":
+        error = OwnError()
+        with suppress(OwnError), span("raised") as raising:
+            assert not raising.recording
+            raise error
+        return ref(error)
+
+    with OtlpReceiver() as receiver:
+        async with telemetry("rooms", receiver.endpoint):
+            gone = fail()
+            gc.collect()
+
+    assert gone() is None
 
 
 @pytest.mark.usefixtures("nothing_sampled")

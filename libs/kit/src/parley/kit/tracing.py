@@ -155,7 +155,7 @@ class Unsampled(Struct, gc=False):
     """A span that the sampler refused: it is made after all if it fails or takes too long.
 
     There is one for nearly every frame, so it is of the kind that is made fastest and does not ask the garbage
-    collector for anything. Nothing of what it holds knows it.
+    collector for anything. So nothing that it holds may know it for long: see `end`.
     """
 
     tracing: Otlp
@@ -194,7 +194,7 @@ class Unsampled(Struct, gc=False):
 
     def end(self, at: int | None = None) -> None:
         """End it; it is recorded now if there is a reason."""
-        error = self.error
+        error, self.error = self.error, None  # one that was raised knows the frames that know this
         if error is None and (time.time_ns() if at is None else at) - self.since < self.tracing.slow:
             return
         kept = self.tracing.keep(self, "slow" if error is None else "error")
