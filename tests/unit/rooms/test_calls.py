@@ -221,3 +221,6 @@ def test_a_trace_is_told_which_call_a_command_belongs_to(partition):
     assert partition.rooms.call_of(c.Tick(app="")) is None
     partition.take(c.Calling(app="a", connection=id_of("bob"), call=started, lasting=False))
     assert call_of(Signal(to=id_of("bob"), data=raw("1"))) is None
+    partition.take(c.Calling(app="a", connection=id_of("cid"), call=started, lasting=True))
+    partition.closes("cid")
+    assert call_of(Signal(to=id_of("cid"), data=raw("1"))) is None

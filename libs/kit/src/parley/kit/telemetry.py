@@ -35,6 +35,7 @@ __all__ = [
     "span_of_call",
     "telemetry",
     "trace_of",
+    "unsampled",
 ]
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
@@ -262,6 +263,11 @@ def refused(traceparent: object) -> bool:
     """
     tracing = _tracing
     return tracing is None or (tracing.follows and isinstance(traceparent, str) and traceparent[-1] in NOT_SAMPLED)
+
+
+def unsampled(traceparent: str) -> str:
+    """Return *traceparent* as one that is not sampled."""
+    return f"{traceparent[:-2]}00"
 
 
 def slow(seconds: float) -> bool:

@@ -28,7 +28,7 @@ from opentelemetry.trace import (
 
 from parley.kit import discretion, resource
 from parley.kit.flow import Flow, Rate
-from parley.kit.telemetry import NOT_SAMPLED, Described, Kind, Span, Value, described
+from parley.kit.telemetry import NOT_SAMPLED, Described, Kind, Span, Value, described, unsampled
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -97,7 +97,7 @@ class Otlp:
             begun.traceparent = own = own or _fresh()
             if self._samples(own, name):
                 return self._recorded(self._tracer, begun, own=own)
-            begun.traceparent = f"{own[:-2]}00"
+            begun.traceparent = unsampled(own)
             begun.own = True
         elif above.trace_flags.sampled or not self.follows:
             return self._recorded(self._tracer, begun, above)

@@ -187,11 +187,15 @@ class Connection:
             self.perform(self.session.refused(TOO_LARGE, ref))
 
     def _blame(self, fault: Fault) -> None:
-        """Have a trace tell what was refused for no fault of the client's."""
+        """Have a trace tell what was refused for no fault of the client's.
+
+        A client can have many requests refused; that it calls its trace sampled has not been weighed, as in `Ingress`.
+        So each is an error like others, of which so many are recorded.
+        """
         refused = telemetry.span(
             "refuse",
             kind="server",
-            parent=fault.traceparent,
+            parent=fault.traceparent and telemetry.unsampled(fault.traceparent),
             attributes={CONNECTION: self.id, "parley.app": self.session.app},
         )
         refused.fail(fault.code)

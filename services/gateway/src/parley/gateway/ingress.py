@@ -98,7 +98,7 @@ class Ingress:
         """Return a client's trace; beyond a rate as one that is not sampled, or clients could have all recorded."""
         if traceparent is None or traceparent[-1] in NOT_SAMPLED or self._traced.take(monotonic()):
             return traceparent
-        return f"{traceparent[:-2]}00"
+        return telemetry.unsampled(traceparent)
 
     async def drained(self) -> None:
         """Return once everything that was put so far is stored."""

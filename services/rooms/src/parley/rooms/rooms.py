@@ -272,6 +272,7 @@ class Rooms:
 
     def _leaves(self, row: Connection, reason: c.Reason, at: Place) -> Iterator[Output]:
         """Take a connection that is closed from everywhere."""
+        self._calls.pop(row.id, None)
         self.rows.forget(row.id)
         yield from post.forget(self.rows, row.id)
         yield from membership.leave_all(self.rows, row.id, reason, at)
