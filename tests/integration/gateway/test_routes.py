@@ -516,8 +516,9 @@ class TestTraces:
     async def test_over_http(self, shop, http_function, monkeypatch):
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
         url, events = http_function
+        secret = f"{url}?key=secret"
         with OtlpReceiver() as receiver:
-            async with telemetry("gateway", receiver.endpoint), shop({"$default": {"http": url}}) as (gate, _):
+            async with telemetry("gateway", receiver.endpoint), shop({"$default": {"http": secret}}) as (gate, _):
                 client = await gate.workshop("/shop")
                 await client.say("x")
                 await eventually(lambda: None if receiver.named("frame") else "there is no span")

@@ -14,6 +14,7 @@ from nats.errors import MsgAlreadyAckdError, NoRespondersError
 from sqlalchemy.exc import StatementError
 from support.captured_logs import configured_logs
 
+from parley.kit.discretion import place
 from parley.kit.repeats import MOST, SECONDS, Repeats
 
 
@@ -213,3 +214,17 @@ def test_libraries_do_not_flood_the_log_either() -> None:
 
     said = [line["logger"] for line in lines(stream)]
     assert (said.count("nats"), said.count("opentelemetry.exporter"), said.count("uvicorn")) == (MOST, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://example.org/keys.json", "https://example.org/keys.json"),
+        ("https://user:secret@example.org:8443/keys?token=secret#secret", "https://example.org:8443/keys"),
+        ("https://example.org?token=secret/@", "https://example.org"),
+        ("http://[", "http://["),
+        ("/etc/parley/keys.json", "/etc/parley/keys.json"),
+    ],
+)
+def test_of_an_address_only_where_it_leads_is_said(url: str, said: str) -> None:
+    assert place(url) == said

@@ -44,6 +44,15 @@ def told(error: BaseException, *, private: bool = False) -> str:
     return f"{name}: {said}" if said else name
 
 
+def place(url: str) -> str:
+    """Return where a URL leads, without what may be secret in it: a user, a password, a query. Its path stays."""
+    scheme, is_url, rest = url.partition("://")
+    if not is_url:
+        return url
+    host, slash, path = rest.partition("#")[0].partition("?")[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
 def trace_of(error: BaseException, *, private: bool = False) -> str:
     """Return an error's trace as Python writes it, with what `told` says of each error in it."""
     lines = traceback.format_exception(error) if private else _lines(error, set())

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import structlog
 from jwt import PyJWK, PyJWTError
 from msgspec import MsgspecError, Struct, json
+
+from parley.kit.discretion import place
 
 AGE_SECONDS: Final = 600.0
 """A set older than this is read again, so that a key that was withdrawn stops to hold."""
@@ -93,7 +94,7 @@ class KeySet:
                 self._keys = list(keys_of(content))
             except (OSError, HTTPException, MsgspecError, ValueError, RecursionError) as error:
                 self._trouble = f"The key set at PARLEY_JWKS ({self._location}) cannot be read: {error}."
-                _log.warning("key set unreadable", location=_plain(self._location), error=error)
+                _log.warning("key set unreadable", location=place(self._location), error=error)
 
 
 def keys_of(content: bytes) -> Iterator[Key]:
@@ -114,12 +115,6 @@ def keys_of(content: bytes) -> Iterator[Key]:
             _log.warning("key passed over", kid=jwk.get("kid"), error=weakness)
             continue
         yield Key(jwk.get("kid"), algorithms, key.key)
-
-
-def _plain(location: str) -> str:
-    """Return where that is, without what may be secret in a URL."""
-    parts = urlsplit(location)
-    return location if not parts.netloc else f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _content(location: str) -> bytes:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from parley.kit import telemetry
 from parley.kit.bus import Bus
+from parley.kit.discretion import place
 from parley.protocol import subjects
 from parley.protocol.apps import App, Apps, Authorizer, Integration
 from parley.protocol.proxy import Event
@@ -56,7 +57,7 @@ class Integrations:
     async def call(self, app: str, route: str, integration: Integration, event: Event) -> bytes:
         """Return the answer of what is behind *route*, as JSON; raise Failed."""
         payload = msgspec.json.encode(event)
-        name = f"invoke {integration.http or 'parley.route.{app}.{route}'}"
+        name = f"invoke {place(integration.http) if integration.http else 'parley.route.{app}.{route}'}"
         with telemetry.span(name, kind="client", attributes={"parley.app": app, "parley.route": route}) as span:
             headers = {"traceparent": span.traceparent} if span.traceparent else {}
             try:
