@@ -13,7 +13,7 @@ from typing import Final, get_args
 
 import msgspec
 import structlog
-from msgspec import Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct
 
 from parley.gateway.connection import Connection
 from parley.gateway.latency import LATENCIES, seconds_of
@@ -98,8 +98,9 @@ class Deliveries:
             for receiver in told.to:
                 self._obey(receiver, say)  # type: ignore[arg-type] # it is one
             return
-        came = None if isinstance(event.time, UnsetType) else seconds_of(event.time)
-        if not telemetry.refused(event.traceparent):
+        came = None if event.time is UNSET else seconds_of(event.time)
+        recording = telemetry.recording()
+        if recording and not telemetry.refused(event.traceparent):
             self._traced(event, n, came)
             return
         try:
@@ -112,7 +113,7 @@ class Deliveries:
         if came is not None and here:
             took = time() - came
             known = None
-            if telemetry.slow(took):
+            if recording and telemetry.slow(took):
                 span = _span(event, came)
                 span.end()
                 known = span.traceparent if span.recording else None

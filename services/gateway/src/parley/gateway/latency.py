@@ -51,7 +51,8 @@ class Latencies(Collector):
         series = self._series.get(route)
         if series is None:
             series = self._series[route] = _Series([0] * len(_LABELS), [None] * len(_LABELS))
-        seconds = max(seconds, 0.0)
+        if seconds < 0:  # to ask `max` takes longer than all of this
+            seconds = 0.0
         bucket = bisect_left(_BOUNDS, seconds)
         series.counts[bucket] += count
         series.sum += seconds * count
