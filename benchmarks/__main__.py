@@ -30,7 +30,9 @@ def main() -> int:
     options = _options()
     only = options.only
     items = [item for item in agenda(quick=options.quick) if not only or item.name in only]
-    hurts = [fault for fault in faults(quick=options.quick) if not only or {"faults", fault.name} & set(only)]
+    hurts = [
+        fault for fault in faults(quick=options.quick) if not only or {fault.section.lower(), fault.name} & set(only)
+    ]
     systems = options.systems.split(",")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # our children inherit it

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import works
+from benchmarks import tracing, works
 from benchmarks.faults import works as faulty
 
 Met = Callable[[float, float | None], bool]
@@ -42,11 +42,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault and what is read from it; it has a Parley of its own."""
+    """A fault, or whatever else has a Parley of its own, and what is read from it."""
 
     name: str
     work: Callable[[], Awaitable[works.Figures]]
     rows: Sequence[Row]
+    section: str = "Faults"
 
 
 def at_most(limit: float, unit: str) -> Aim:
@@ -137,6 +138,24 @@ def agenda(*, quick: bool) -> list[Item]:
 WRONG = "lost, doubled or out of order"
 
 
+OVERHEAD = {"off": "tracing off", "sampled": "1 % traced", "full": "all traced"}
+
+
+def overhead(*, quick: bool) -> Fault:
+    """Return what tracing costs."""
+    rounds, seconds = (1, 0.5) if quick else (5, 2.0)
+    ways = OVERHEAD.items()
+    return Fault(
+        "tracing",
+        partial(tracing.cost, pairs=50, rounds=rounds, seconds=seconds),
+        [
+            *(Row(f"direct messages, 50 pairs ping-pong, {title}", f"rate_{way}", "/s") for way, title in ways),
+            *(Row(f"our code for a direct message, {title}", f"loop_{way}", "µs") for way, title in ways),
+        ],
+        "Tracing",
+    )
+
+
 def faults(*, quick: bool) -> list[Fault]:
     """Return all faults; *quick* ones are short, and few."""
     clients, before = (200, 1.0) if quick else (2000, 10.0)
@@ -160,8 +179,9 @@ def faults(*, quick: bool) -> list[Fault]:
         ),
     ]
     if quick:
-        return killed
+        return [overhead(quick=True), *killed]
     return [
+        overhead(quick=False),
         *killed,
         Fault(
             "all replaced",

@@ -110,9 +110,9 @@ async def up(*arguments: str, **settings: str) -> AsyncIterator[Up]:
 
 
 @asynccontextmanager
-async def parley() -> AsyncIterator[System]:
-    """`parley up` as a newcomer has it."""
-    async with up() as it:
+async def parley(**settings: str) -> AsyncIterator[System]:
+    """`parley up` as a newcomer has it, but for *settings*."""
+    async with up(**settings) as it:
         parts = {part.name: part for part in it.status.parts}
         yield System(
             name="Parley",
@@ -144,6 +144,13 @@ async def bare() -> AsyncIterator[System]:
     """What the generator itself can do."""
     async with _says_where("bare loop", (sys.executable, "-m", "benchmarks.bare")) as (process, address):
         yield System("bare loop", wires.Bare(), address, {"loop": process}, repeat(""))
+
+
+@asynccontextmanager
+async def swallow() -> AsyncIterator[str]:
+    """Where traces may be sent."""
+    async with _says_where("the receiver of traces", (sys.executable, "-m", "benchmarks.swallow")) as (_, address):
+        yield address
 
 
 @asynccontextmanager
