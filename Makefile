@@ -30,7 +30,7 @@ observe: setup web ## Start everything with two gateways, a page of all traces, 
 test: test-js test-python ## Run all tests, on a real NATS and PostgreSQL. ARGS="-k name" goes to pytest
 
 test-python: setup web tests/e2e/node_modules/.package-lock.json $(CLIENTS:%=%/node_modules/.package-lock.json)
-	.venv/bin/pytest -n 2 --dist worksteal $(ARGS)
+	.venv/bin/pytest -n 3 --dist worksteal $(ARGS)
 
 test-js: clients/js/node_modules/.package-lock.json
 	cd clients/js && npm test
