@@ -14,7 +14,7 @@ from support.eventually import eventually
 from support.otlp import OtlpReceiver
 from support.scraped import value
 
-from parley.kit import metrics
+from parley.kit import metrics, otlp
 from parley.kit.pushing import pushing
 
 ASKED = metrics.counter("test_questions", "Questions that were asked.", "by")
@@ -118,6 +118,21 @@ async def test_a_receiver_that_is_away_is_told_of_once_and_so_is_its_return(caps
     assert "404" in said.out
     assert said.out.count("metrics arrive again") == 1
     assert "Failed to export" not in said.err
+
+
+async def test_what_goes_wrong_with_sending_is_told_without_what_it_may_quote(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("http://user:secret@collector")
+
+    monkeypatch.setattr(otlp.Sender, "send", fail)
+    async with pushing("rooms", "http://127.0.0.1:1", every=60):
+        pass
+
+    said = capsys.readouterr().out
+    assert "ValueError" in said
+    assert "secret" not in said
 
 
 class _Refusing:

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import structlog
 from prometheus_client import Metric
 
+from parley.kit.discretion import told
 from parley.kit.metrics import REGISTRY
 
 LAST_SECONDS: Final = 2.0
@@ -97,7 +98,7 @@ class _Courier:
             try:
                 trouble = self._sender.send(*reading)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next reading gets its chance
-                trouble = f"{type(error).__name__}: {error}"
+                trouble = told(error)
             self._said(trouble)
         with suppress(RuntimeError):  # the loop is closed: nobody has waited so long
             self._loop.call_soon_threadsafe(self._ended.set)
