@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from support.eventually import eventually
-from support.guests import Guest, Guests, guests
+from support.guests import Guest, Guests
 from support.instance import Instance
 from support.sockets import BINARY, TEXT, Raw
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -49,18 +49,6 @@ NAMES = [
     "a/b?c#d",
     "é" * 512,
 ]
-
-
-@pytest.fixture(scope="module")
-def url(parley: Instance) -> str:
-    """Give the front door; finding it takes a process."""
-    return parley.url
-
-
-@pytest.fixture
-async def world(url: str) -> AsyncIterator[Guests]:
-    async with guests(url) as world:
-        yield world
 
 
 @pytest.fixture
@@ -204,13 +192,21 @@ async def heard(guest: Guest, frames: int) -> list[dict[str, Any]]:
     return [json.loads(await guest.hears_text()) for _ in range(frames)]
 
 
+async def answers(guest: Guest, frames: int) -> list[dict[str, Any]]:
+    """Return the next answers; what is told to everybody is none."""
+    found: list[dict[str, Any]] = []
+    while len(found) < frames:
+        found += [frame for frame in await heard(guest, 1) if "ref" in frame]
+    return found
+
+
 async def test_of_ten_thousand_frames_at_once_each_is_answered_once_and_nobody_else_waits(
     world: Guests, bystander: Guest
 ) -> None:
     guest = await world.parley()
     await guest.asks("join", room="r")
 
-    hearing = asyncio.create_task(heard(guest, FLOOD))
+    hearing = asyncio.create_task(answers(guest, FLOOD))
     for number in range(FLOOD):
         await guest.says(f'{{"action":"send","room":"r","data":1,"ref":"{number}"}}')
         if number % 1000 == 0:
@@ -219,8 +215,9 @@ async def test_of_ten_thousand_frames_at_once_each_is_answered_once_and_nobody_e
     frames = await hearing
     assert {frame["ref"] for frame in frames} == {str(number) for number in range(FLOOD)}
     counted = Counter(frame.get("code", frame["type"]) for frame in frames)
-    assert set(counted) <= {"ok", "rate_limited"}  # a slow machine may stay below the rate
-    assert counted["ok"] >= 2000  # the burst
+    # A slow machine may stay below the rate, and may leave the log waiting, of which everybody is told.
+    assert set(counted) <= {"ok", "rate_limited", "degraded"}
+    assert counted["ok"] + counted["degraded"] >= 2000  # the burst
     assert (await guest.asks("ping"))["type"] == "pong"
 
 

@@ -52,17 +52,6 @@ def lines(parley: Instance) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for text in texts for line in text.splitlines() if line.startswith("{")]
 
 
-@pytest.fixture(scope="module")
-def url(parley: Instance) -> str:
-    return parley.url
-
-
-@pytest.fixture
-async def world(url: str) -> AsyncIterator[Guests]:
-    async with guests(url) as world:
-        yield world
-
-
 @pytest.fixture
 async def direct(parley: Instance, world: Guests) -> AsyncIterator[Guests]:
     """Give guests who come to the gateway past the front door, as proxies of others do."""

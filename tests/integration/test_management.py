@@ -30,11 +30,6 @@ MUCH = 256 * 1024
 TOKEN_SECRET = "the secret of a test, 32 bytes long, or longer"
 
 
-@pytest.fixture(scope="module")
-def url(parley: Instance) -> str:
-    return parley.url
-
-
 @pytest.fixture
 async def world(url: str) -> AsyncIterator[Guests]:
     """Give guests of the app that an endpoint without a query is about."""

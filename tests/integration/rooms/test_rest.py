@@ -1,15 +1,13 @@
 """The REST of rooms, asked for at the front door while people are in the rooms."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 from support.eventually import eventually
-from support.guests import Guest, Guests, guests
-from support.instance import Instance
+from support.guests import Guest, Guests
 
 from parley.kit.tokens import Tokens
 from parley.rooms.api import rooms_api
@@ -19,18 +17,6 @@ pytestmark = pytest.mark.timeout(90)
 
 NAMES = ["a.b", "a/b", ">", "*", "a\nb", "küche 🎉", "\uf8ff", "\\u0000", "\\", "%2F", "?", "x" * 1024]
 """Names that mean something else somewhere; U+F8FF, the apple of a Mac's keyboard, does in our own rows."""
-
-
-@pytest.fixture(scope="module")
-def url(parley: Instance) -> str:
-    """Give the front door; finding it takes a process."""
-    return parley.url
-
-
-@pytest.fixture
-async def world(url: str) -> AsyncIterator[Guests]:
-    async with guests(url) as world:
-        yield world
 
 
 def path(room: str) -> str:
