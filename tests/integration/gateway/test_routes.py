@@ -21,7 +21,7 @@ from support.gate import Gate
 from support.otlp import OtlpReceiver
 from support.sockets import CLOSE, PING, PONG, Raw, handshake
 
-from parley.gateway import quotas, session
+from parley.gateway import quotas, stay
 from parley.gateway.integrations import ERROR_HEADER, MAX_ANSWER_BYTES
 from parley.kit.flow import Rate
 from parley.kit.telemetry import telemetry
@@ -427,7 +427,7 @@ class TestDisconnect:
         ],
     )
     async def test_both_are_told_what_the_socket_saw(self, shop, guest, monkeypatch, ends, code, reason):
-        monkeypatch.setattr(session, "IDLE_SECONDS", 0.5 if ends is is_idle else 600)
+        monkeypatch.setattr(stay, "IDLE_SECONDS", 0.5 if ends is is_idle else 600)
         beat = 0.2 if ends is is_idle else 25
         async with shop({"$disconnect": {"nats": True}}, strict=True, heartbeat_seconds=beat) as (gate, functions):
             await functions.serve("$disconnect", lambda _: {})

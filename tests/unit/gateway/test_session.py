@@ -8,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.gateway.session import (
-    AGE_SECONDS,
-    IDLE_SECONDS,
     REPEAT_SECONDS,
     Action,
     Check,
@@ -20,6 +18,7 @@ from parley.gateway.session import (
     Say,
     Session,
 )
+from parley.gateway.stay import AGE_SECONDS, IDLE_SECONDS
 from parley.kit.flow import Flow, Rate
 from parley.kit.identity import Identity
 from parley.protocol import ids

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from parley.gateway.notes import MAX_REF, ROUTES, Note, Notes, none_yet
+from parley.gateway.stay import GOING_SECONDS, Stay
 from parley.gateway.tallies import FRAMES, REFUSALS
 from parley.kit.flow import Flow, Rate
 from parley.kit.identity import Identity
@@ -45,12 +46,6 @@ TOPICS: Final = Rate(per_second=1000, burst=10_000)
 
 REPEAT_SECONDS: Final = 30.0
 """How long a client that came back may take to repeat what it had no answer to."""
-
-IDLE_SECONDS: Final = 10 * 60
-AGE_SECONDS: Final = 2 * 60 * 60
-"""How long API Gateway keeps a connection that says and hears nothing, and any: for clients of strict apps."""
-GOING_SECONDS: Final = 60
-"""How long a client of Kinesis that was told to go is given."""
 
 OURS: Final = frozenset({ErrorCode.DEGRADED, ErrorCode.INTERNAL})
 """Codes of what is no fault of the client's."""
@@ -134,15 +129,13 @@ class Session:
         "_conversation",
         "_flow",
         "_flows",
-        "_going",
         "_home",
         "_identity",
         "_profile",
         "_requests",
         "_rooms",
         "_rules",
-        "_since",
-        "_still",
+        "_stay",
         "_topics",
         "_touched",
         "connection",
@@ -176,9 +169,8 @@ class Session:
         self._rules = rules
         self._flow = Flow(rules.rate, now)
         self._requests = requests
-        self._since = now
-        self._going = False  # its client was asked to
-        self._still = (0, now)  # how many frames had come and gone when it was looked at, and since when so many
+        strict = requests is not None
+        self._stay = Stay(now, dialect.longest) if strict or dialect.longest else None
         self._flows: dict[str, Flow] = {}  # of letters, by kind
         self._topics: Flow | None = None  # of what its frames ask for beyond one thing each
         self._rooms: set[str] = set()  # it has asked to join, and not to leave
@@ -353,33 +345,21 @@ class Session:
 
     def pinged(self, now: float) -> list[Action]:
         """Count a frame that is not text. To API Gateway it is no sign of life, to Kinesis it is."""
-        if self.dialect.longest:
-            self._still = (self._still[0], now)
+        if self._stay is not None and self.dialect.longest:
+            self._stay.lives(now)
         if self._flow.take(now) or not self._flow.lasting:
             return []
         return [HangUp(CloseCode.RATE, "You send too many frames.")]
 
     def looked_at(self, now: float, frames: int) -> list[Action]:
         """End what must not go on, though the client says nothing. *frames* is how many have come and gone."""
-        if self._requests is not None or self.dialect.longest:
-            if frames != self._still[0]:
-                self._still = (frames, now)
-            if outstayed := self._outstayed(now):
-                return outstayed
+        verdict = "stays" if self._stay is None else self._stay.looked_at(now, frames)
+        if verdict != "stays":
+            word = None if verdict == "goes" else self.dialect.go_away(0, GOING_SECONDS * 1000)
+            return [HangUp(CloseCode.GOING_AWAY, "Going away")] if word is None else [Say(word)]
         if self._identity.expired(int(now * 1000)):
             return [*self._refused(EXPIRED, None), HangUp(CloseCode.TOKEN_EXPIRED, EXPIRED.message)]
         return []
-
-    def _outstayed(self, now: float) -> list[Action]:
-        """Return what ends a connection that its own system would not keep; a word goes before, if it has one."""
-        over = now - self._since - (self.dialect.longest or AGE_SECONDS)
-        if now - self._still[1] >= IDLE_SECONDS or over >= GOING_SECONDS:
-            return [HangUp(CloseCode.GOING_AWAY, "Going away")]
-        if over < 0 or self._going:
-            return []
-        frame = self.dialect.go_away(0, GOING_SECONDS * 1000)
-        self._going = frame is not None
-        return [HangUp(CloseCode.GOING_AWAY, "Going away")] if frame is None else [Say(frame)]
 
     # the token
 
