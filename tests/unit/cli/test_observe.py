@@ -179,6 +179,18 @@ def test_whatever_a_span_says_is_text() -> None:
     assert all_pages(HOSTILE) == all_pages("harmless")
 
 
+def test_a_page_has_a_length_and_says_what_is_left_out() -> None:
+    long = kept(*(span(number) for number in range(pages.ROWS)))
+    short = kept(span(1, trace_id="f" * 32, name="too late"), span(2, trace_id="f" * 32))
+    traces = [found for each in (long, short) for found in each.found()]
+
+    page = pages.shown(TRACE, traces)
+
+    assert page.count("<tr") == 1 + pages.ROWS  # and the head
+    assert "too late" not in page
+    assert "3 more spans are not shown." in page  # the heading takes a row as well
+
+
 def test_a_time_that_no_calendar_has_is_shown_all_the_same() -> None:
     traces = kept(span(1, start=0, end=2**64 - 1), span(2, start=2**64 - 1, end=2**64 - 1))
 

@@ -62,13 +62,16 @@ def shown(trace_id: str, traces: Sequence[Trace]) -> str:
     rows: list[str] = []
     left_out = sum(trace.left_out for trace in traces)
     for trace in traces:
+        if len(rows) == ROWS:
+            left_out += len(trace.spans)
+            continue
         if len(traces) > 1:
             heading = f"{_link(trace.id, _title(trace.first))}{_mark(trace)}"
             rows.append(
                 f"<tr class=t><th scope=rowgroup colspan=5>{heading} <span class=i>{escape(trace.id)}</span></tr>"
             )
         spans = in_order(trace)
-        room = max(0, ROWS - len(rows))
+        room = ROWS - len(rows)
         left_out += max(0, len(spans) - room)
         rows += [
             _row(depth, span, start, length, processes[span.service, span.instance]) for depth, span in spans[:room]
