@@ -58,9 +58,8 @@ async def test_a_trace_goes_on_from_process_to_process(start: Start) -> None:
 
 async def test_without_a_receiver_the_trace_is_handed_on_unchanged(start: Start) -> None:
     child = await start(SMALL_PARENT=SAMPLED)
-    await child.ready()
 
-    assert f"traceparent {SAMPLED}" in child.said
+    await child.says(f"traceparent {SAMPLED}")
 
 
 async def test_a_request_over_http_goes_on_with_the_trace_in_its_header(start: Start) -> None:
