@@ -1,9 +1,30 @@
-/** Pictures, sound and many people on the call page: heavier than what `call.e2e.mjs` has, `make e2e` runs both. */
+/** Pictures, sound, and more that takes its time on the call page; what is quick is in `call.e2e.mjs`. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PHONE } from "./guest.mjs";
 import { browser, fresh, LIMIT, story, url } from "./stories.mjs";
 import { tour } from "./tour.mjs";
+
+const denied = () => {
+  navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("denied", "NotAllowedError"));
+};
+
+const absent = () => {
+  navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("none", "NotFoundError"));
+};
+
+/** Let a backend say so many lines in a room, one after the other. */
+async function backend(room, count) {
+  for (let number = 0; number < count; number += 1) {
+    const response = await fetch(new URL(`/v1/rooms/${encodeURIComponent(room)}/messages`, url), {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ text: `line ${number} .` }),
+    });
+    assert.equal(response.status, 201);
+  }
+}
 
 /** A screen to be shared, without a user to choose one. */
 const drawnScreen = () => {
@@ -219,4 +240,89 @@ story("while the server is away the page says so, and joins when it is back", as
   });
   await ana.seesNot(".banner p");
   ana.complaints.length = 0;
+});
+
+for (const [problem, before, sentence] of [
+  ["a denied camera", denied, "The camera is blocked for this page."],
+  ["no camera", absent, "No camera was found."],
+]) {
+  story(`${problem} costs the picture and not the call`, async (guest) => {
+    const ana = await guest("Ana");
+    const ben = await guest("Ben", { before, viewport: PHONE });
+    await ben.reads(sentence);
+    await ben.reads("Join to watch and listen");
+    await ana.join();
+    await ben.join();
+
+    await ben.watches("Ana");
+    await ben.writes("I can see you");
+    await ana.reads("I can see you", ".said");
+    await ana.sees(".tile[data-name=Ben] .tile-initials");
+  });
+}
+
+story(
+  "chat of before is there, more of it as one scrolls up, and one's own is one's own after a reload",
+  async (guest, room) => {
+    const ana = await guest("Ana");
+    await ana.join();
+    await ana.writes("mine");
+    await ana.sees(".said-own[data-delivery=sent]");
+    await backend(room, 70);
+    await ana.reads("line 69", ".said");
+    await ana.page.reload();
+    await ana.sees("input[name=name]");
+    await ana.join();
+    await ana.reads("line 69", ".said");
+    assert.equal(
+      await ana.page.$$eval(".said", (lines) =>
+        lines.some(({ textContent }) => textContent.includes("line 5 .")),
+      ),
+      false,
+    );
+
+    const log = await ana.sees(".log");
+    await ana.page.waitForFunction(
+      (log) => {
+        log.scrollTop = 0;
+        return [...document.querySelectorAll(".said-own")].some(({ textContent }) =>
+          textContent.includes("mine"),
+        );
+      },
+      { timeout: 30_000 },
+      log,
+    );
+    const texts = await ana.page.$$eval(".said p", (lines) =>
+      lines.map(({ textContent }) => textContent.trim()),
+    );
+    assert.deepEqual(texts, ["mine", ...Array.from({ length: 70 }, (_, number) => `line ${number} .`)]);
+  },
+);
+
+story("who only chats is invited, may decline, and takes part once they accept", async (guest) => {
+  const ana = await guest("Ana");
+  const ben = await guest("Ben");
+  await ana.join();
+  await ben.joinChat();
+  await ana.presses("People");
+  await ana.reads("only chatting", ".roster");
+  await ben.reads("1 in the call", ".outside");
+  await ana.seesNot(".tile[data-name=Ben]");
+
+  await ana.presses("Invite: Ben");
+  await ben.reads("Ana invites you", "dialog");
+  await ben.says("Decline");
+  await ana.hears("Ben declined.");
+  await ana.seesNot(".tile[data-name=Ben]");
+
+  await ana.presses("Invite again: Ben");
+  await ben.reads("Ana invites you", "dialog");
+  await ben.says("Accept");
+  await ana.hears("Ben accepted and joins the call.");
+  await Promise.all([ana.watches("Ben"), ben.watches("Ana")]);
+
+  await ben.presses("People");
+  await ben.chooses("Your availability", "Busy");
+  await ana.seesNot(".tile[data-name=Ben]");
+  await ana.reads("busy", ".roster");
 });

@@ -1,19 +1,11 @@
-/** What people do on the call page. Finer points of pictures and sound are in `call-media.e2e.mjs`. */
+/** What people do on the call page. What takes longer is in `call-media.e2e.mjs`. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { arrive, PHONE } from "./guest.mjs";
+import { arrive } from "./guest.mjs";
 import { browser, fresh, LIMIT, story, url } from "./stories.mjs";
-
-const denied = () => {
-  navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("denied", "NotAllowedError"));
-};
-
-const absent = () => {
-  navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("none", "NotFoundError"));
-};
 
 /** What a server says whose room has as many members as it may. */
 const refusing = () => {
@@ -48,18 +40,6 @@ async function quickly(button, selector) {
     await new Promise((resolve) => setTimeout(resolve)); // what was put off until after a paint has run then
   }
   return document.activeElement === element;
-}
-
-/** Let a backend say so many lines in a room, one after the other. */
-async function backend(room, count) {
-  for (let number = 0; number < count; number += 1) {
-    const response = await fetch(new URL(`/v1/rooms/${encodeURIComponent(room)}/messages`, url), {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ text: `line ${number} .` }),
-    });
-    assert.equal(response.status, 201);
-  }
 }
 
 /** Mint a token that holds so long. */
@@ -143,25 +123,6 @@ story("the page's policy stops what gets in all the same", async (guest) => {
   });
 });
 
-for (const [problem, before, sentence] of [
-  ["a denied camera", denied, "The camera is blocked for this page."],
-  ["no camera", absent, "No camera was found."],
-]) {
-  story(`${problem} costs the picture and not the call`, async (guest) => {
-    const ana = await guest("Ana");
-    const ben = await guest("Ben", { before, viewport: PHONE });
-    await ben.reads(sentence);
-    await ben.reads("Join to watch and listen");
-    await ana.join();
-    await ben.join();
-
-    await ben.watches("Ana");
-    await ben.writes("I can see you");
-    await ana.reads("I can see you", ".said");
-    await ana.sees(".tile[data-name=Ben] .tile-initials");
-  });
-}
-
 story("the page can be used without a mouse", async (guest) => {
   const ana = await guest("Ana");
   await ana.page.keyboard.press("Enter");
@@ -171,72 +132,6 @@ story("the page can be used without a mouse", async (guest) => {
   await ana.reads("You left the call.");
 
   assert.equal(await ana.page.evaluate(() => document.activeElement?.textContent), "You left the call.");
-});
-
-story(
-  "chat of before is there, more of it as one scrolls up, and one's own is one's own after a reload",
-  async (guest, room) => {
-    const ana = await guest("Ana");
-    await ana.join();
-    await ana.writes("mine");
-    await ana.sees(".said-own[data-delivery=sent]");
-    await backend(room, 70);
-    await ana.reads("line 69", ".said");
-    await ana.page.reload();
-    await ana.sees("input[name=name]");
-    await ana.join();
-    await ana.reads("line 69", ".said");
-    assert.equal(
-      await ana.page.$$eval(".said", (lines) =>
-        lines.some(({ textContent }) => textContent.includes("line 5 .")),
-      ),
-      false,
-    );
-
-    const log = await ana.sees(".log");
-    await ana.page.waitForFunction(
-      (log) => {
-        log.scrollTop = 0;
-        return [...document.querySelectorAll(".said-own")].some(({ textContent }) =>
-          textContent.includes("mine"),
-        );
-      },
-      { timeout: 30_000 },
-      log,
-    );
-    const texts = await ana.page.$$eval(".said p", (lines) =>
-      lines.map(({ textContent }) => textContent.trim()),
-    );
-    assert.deepEqual(texts, ["mine", ...Array.from({ length: 70 }, (_, number) => `line ${number} .`)]);
-  },
-);
-
-story("who only chats is invited, may decline, and takes part once they accept", async (guest) => {
-  const ana = await guest("Ana");
-  const ben = await guest("Ben");
-  await ana.join();
-  await ben.joinChat();
-  await ana.presses("People");
-  await ana.reads("only chatting", ".roster");
-  await ben.reads("1 in the call", ".outside");
-  await ana.seesNot(".tile[data-name=Ben]");
-
-  await ana.presses("Invite: Ben");
-  await ben.reads("Ana invites you", "dialog");
-  await ben.says("Decline");
-  await ana.hears("Ben declined.");
-  await ana.seesNot(".tile[data-name=Ben]");
-
-  await ana.presses("Invite again: Ben");
-  await ben.reads("Ana invites you", "dialog");
-  await ben.says("Accept");
-  await ana.hears("Ben accepted and joins the call.");
-  await Promise.all([ana.watches("Ben"), ben.watches("Ana")]);
-
-  await ben.presses("People");
-  await ben.chooses("Your availability", "Busy");
-  await ana.seesNot(".tile[data-name=Ben]");
-  await ana.reads("busy", ".roster");
 });
 
 story("single keys do what buttons do, where nothing is typed and who wants it", async (guest) => {

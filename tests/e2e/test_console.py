@@ -11,6 +11,7 @@ def token(parley: Instance, lifetime: str) -> str:
     return minted.stdout.strip()
 
 
+@pytest.mark.e2e
 @pytest.mark.timeout(300)
 async def test_an_operator_sees_what_happens_at_the_console(parley: Instance) -> None:
     tokens = {"PARLEY_EXPIRED_TOKEN": token(parley, "1s"), "PARLEY_ADMIN_TOKEN": token(parley, "1h")}

@@ -9,7 +9,7 @@ import pytest_asyncio
 from e2e.playing import CLIENT, play
 from support.instance import PARLEY, REAL, Instance
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.e2e]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -28,7 +28,6 @@ async def test_the_typescript_client_loses_nothing_with_its_gateway(two: Instanc
     await play("test:gateways", told(two), folder=CLIENT)
 
 
-@pytest.mark.e2e
 @pytest.mark.timeout(240)
 async def test_a_call_on_the_page_outlives_every_gateway(two: Instance) -> None:
     await play("test:gateways", told(two))

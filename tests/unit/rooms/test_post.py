@@ -67,6 +67,17 @@ def test_the_same_secret_takes_its_address_over_and_hears_when_the_old_connectio
     assert came(partition.asks("ana", letter()), "eve") == [("OFFER", b'{"n":1.10}')]
 
 
+def test_who_takes_its_own_address_twice_still_hears_when_the_old_connection_is_closed(partition):
+    for name in ("dan", "eve"):
+        partition.opens(name)
+    for name in ("dan", "eve", "eve"):
+        outputs = partition.asks(name, Register(box="box", name="b", secret="s"))
+    later = partition.take(c.Closed(app="a", connection=id_of("dan"), reason="disconnected", code=1006))
+
+    assert [say.outcome for say in heard(outputs, "eve")] == ["again"]
+    assert [say.outcome for say in heard(later, "eve")] == ["new"]
+
+
 def test_who_comes_back_to_another_gateway_is_greeted_as_the_first_time(partition):
     """Its old gateway may be dead and not yet missed: to the client there was a server, and there is another now."""
     partition.asks("bob", Register(box="box", name="b", secret="s"), gateway="g-bob")

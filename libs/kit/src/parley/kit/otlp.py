@@ -73,6 +73,10 @@ class Sender:
             return None
         return self._reason[:_REASON_CHARACTERS] or "It was not taken."
 
+    def stop(self) -> None:
+        """Try no more to send what is under way."""
+        self._exporter.shutdown()
+
     def _heard(self, record: logging.LogRecord) -> bool:
         if record.thread != self._thread:
             return True

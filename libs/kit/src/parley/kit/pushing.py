@@ -33,6 +33,9 @@ class Sender(Protocol):
     def send(self, families: list[Metric], now: int) -> str | None:
         """Send what was read at *now*; return None, or why it has not arrived."""
 
+    def stop(self) -> None:
+        """Try no more to send what is under way; from any thread."""
+
 
 @asynccontextmanager
 async def pushing(service: str, endpoint: str, every: float, *, patience: float = LAST_SECONDS) -> AsyncIterator[None]:
@@ -86,6 +89,7 @@ class _Courier:
             await asyncio.wait_for(self._ended.wait(), patience)
         except TimeoutError:
             _log.warning("the last metrics did not arrive in time")
+            self._sender.stop()
 
     def _work(self) -> None:
         ending = False

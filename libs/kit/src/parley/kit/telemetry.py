@@ -262,7 +262,7 @@ def refused(traceparent: object) -> bool:
     Where there are many such it is cheaper to make none, and one when that has happened.
     """
     tracing = _tracing
-    return tracing is None or (tracing.follows and isinstance(traceparent, str) and traceparent[-1] in NOT_SAMPLED)
+    return tracing is None or (tracing.follows and isinstance(traceparent, str) and traceparent[-1:] in NOT_SAMPLED)
 
 
 def unsampled(traceparent: str) -> str:

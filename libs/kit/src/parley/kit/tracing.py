@@ -88,7 +88,7 @@ class Otlp:
     ) -> Span:
         """Begin a span; see `telemetry.span`, `telemetry.messaging` and `telemetry.span_of_call`."""
         began = time.time_ns() if at is None else at
-        if parent is not None and self.follows and parent[-1] in NOT_SAMPLED:
+        if parent is not None and self.follows and parent[-1:] in NOT_SAMPLED:
             return Unsampled(self, parent, name, kind, attributes, links, began, began if since is None else since)
         remote = _context_of(parent) if parent is not None else None
         above = remote or trace.get_current_span().get_span_context()

@@ -32,6 +32,9 @@ def register(rows: Rows, command: Asked, request: Register, at: Place) -> Iterat
         yield Deliver(row.gateway, (command.connection,), close)
         return
     app, box, name = address
+    if before is not None and before.connection == command.connection:
+        yield from _registered(rows, command, request, "again")
+        return
     again = before is not None and request.secret is not None and _is_here(rows, before, at)
     rows.post.holders[address] = Holder(
         app=app,
