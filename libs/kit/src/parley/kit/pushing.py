@@ -66,6 +66,7 @@ class _Courier:
         self._newest: tuple[list[Metric], int] | None = None
         self._there = threading.Condition()
         self._ending = False
+        self._over = False  # nobody waits any more
         self._ended = asyncio.Event()
         self._away = False
         # A daemon: the interpreter waits for others, and a receiver that hangs would hold the process.
@@ -89,6 +90,7 @@ class _Courier:
             await asyncio.wait_for(self._ended.wait(), patience)
         except TimeoutError:
             _log.warning("the last metrics did not arrive in time")
+            self._over = True
             self._sender.stop()
 
     def _work(self) -> None:
@@ -103,6 +105,8 @@ class _Courier:
                 trouble = self._sender.send(*reading)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next reading gets its chance
                 trouble = told(error)
+            if self._over:
+                return
             self._said(trouble)
         with suppress(RuntimeError):  # the loop is closed: nobody has waited so long
             self._loop.call_soon_threadsafe(self._ended.set)
