@@ -38,7 +38,8 @@ async def test_a_statement_that_fails_ends_its_span(database_url: str) -> None:
 
         [statement] = receiver.named("SELECT nowhere")
 
-    assert "error.type" in statement.attributes
+    assert statement.attributes["error.type"] == "ProgrammingError"
+    assert statement.failed, "and so it is kept where it was not sampled"
 
 
 @pytest.mark.parametrize(
